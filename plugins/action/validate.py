@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action plugin: refuse an inventory that cannot work."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import pathlib
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
+from ansible.utils.path import unfrackpath
+
+from ansible_collections.campus.jitsi.plugins.plugin_utils import _pki, _validate
+from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import HAS_CRYPTOGRAPHY
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+
+
+@functools.lru_cache
+def known_variables() -> dict[str, dict]:
+    """The options of all roles' argument specs."""
+    options: dict[str, dict] = {}
+    for spec in sorted(ROLES.glob("*/meta/argument_specs.yml")):
+        options.update(yaml.safe_load(spec.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+    return options
+
+
+class ActionModule(ActionBase):
+    """See the module of the same name."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        problems = self._problems(task_vars or {})
+        if problems:
+            result.update(failed=True, msg="\n".join(problems), problems=problems)
+        return result
+
+    def _problems(self, task_vars) -> list[str]:
+        problem = _validate.ansible_problem(ansible_version)
+        if problem:
+            return [problem]
+        if not HAS_CRYPTOGRAPHY:
+            return ["The Python package `cryptography` is not installed on the controller: run `pip install cryptography`."]
+        known = known_variables()
+        variables, broken = {}, []
+        for name in sorted(task_vars):
+            if not name.startswith(("jitsi_", "prosody_", "jicofo_", "jvb_", "nginx_meet_")):
+                continue
+            if name in known or name.startswith("jitsi_"):
+                try:
+                    variables[name] = self._templar.template(task_vars[name])
+                except AnsibleError as error:
+                    # A default that needs the root key or facts is looked at when it is used.
+                    if "campus.jitsi.secret" not in str(error) and "ansible_facts" not in str(error):
+                        broken.append(f"`{name}` cannot be read: {error}")
+            else:
+                variables[name] = task_vars[name]
+        host = task_vars.get("inventory_hostname", "the host")
+        single = (
+            _validate.domain_problem(variables.get("jitsi_domain")),
+            _validate.os_problem(host, task_vars.get("ansible_facts") or {}),
+            self._certificate_problem(variables),
+        )
+        return [
+            *(sentence for sentence in single if sentence),
+            *broken,
+            *_validate.variable_problems(variables, known),
+            *_validate.secret_problems(variables.get("jitsi_secrets")),
+            *_validate.repository_problems(variables.get("jitsi_apt_repository")),
+        ]
+
+    def _certificate_problem(self, variables) -> str | None:
+        if variables.get("jitsi_tls_source") != "files":
+            return None
+        texts = []
+        for name in ("jitsi_tls_certificate_file", "jitsi_tls_key_file"):
+            path = variables.get(name)
+            if not path:
+                return f"`{name}` is not set: with `jitsi_tls_source: files` give the path of the file on the controller."
+            try:
+                with open(self._loader.get_real_file(unfrackpath(path)), encoding="utf-8") as handle:
+                    texts.append(handle.read())
+            except (OSError, AnsibleError, UnicodeDecodeError) as error:
+                return f"`{name}`: {path} cannot be read ({getattr(error, 'strerror', None) or error})."
+        now = datetime.datetime.now(datetime.timezone.utc)
+        problem = _pki.pair_problem(texts[0], texts[1], [variables.get("jitsi_domain") or ""], now)
+        return f"`jitsi_tls_certificate_file` and `jitsi_tls_key_file`: {problem}." if problem else None

@@ -1,0 +1,306 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module: a configuration file that is checked before it replaces the live one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: config_file
+short_description: Install a configuration file after the program it is for has accepted it
+version_added: 0.1.0
+description:
+  - Writes O(content) to O(path), whole or not at all, after a check by the real parser on this host. A file that is
+    refused leaves the live one as it was.
+  - With O(format=hocon), the keys are compared with C(reference.conf) inside the jars that are installed here, and a key
+    that nobody would read is named with the nearest one that exists.
+  - With O(format=prosody), Prosody's own parser loads the file, and a module that no plugin path holds is named.
+  - With O(format=nginx), C(nginx -t) runs over the whole configuration with the new file in its place, in a mount
+    namespace of its own, so that a running nginx never sees a file that was not accepted.
+  - The diff shows everything but the values in O(sensitive).
+author: campus.jitsi contributors (@campus-jitsi)
+attributes:
+  check_mode:
+    description: Checks and compares, and writes nothing. What cannot be checked because the program is not installed
+      yet is skipped with a warning.
+    support: full
+  diff_mode:
+    description: Shows the old and new text, without secrets.
+    support: full
+options:
+  path:
+    description: The file. Its folder is made when it is missing.
+    type: path
+    required: true
+  content:
+    description: Its new text.
+    type: str
+    required: true
+  format:
+    description: What it is, and so how it is checked. V(text) is not checked.
+    type: str
+    choices: [hocon, prosody, nginx, text]
+    default: text
+  jars:
+    description: For O(format=hocon), jars (paths or patterns) whose C(reference.conf) lists the keys.
+    type: list
+    elements: str
+    default: []
+  known_keys:
+    description:
+      - For O(format=hocon), keys that the program reads without listing them there. V(*) stands for any name, V([]) for
+        the elements of a list and V(.**) at the end for anything below.
+    type: list
+    elements: str
+    default: []
+  unknown_keys:
+    description: Whether a key or module that does not exist is an error or a warning.
+    type: str
+    choices: [error, warn]
+    default: error
+  sensitive:
+    description: Values that must not be shown, wherever they are in the text.
+    type: list
+    elements: str
+    default: []
+  owner:
+    description: The owner of the file.
+    type: str
+    default: root
+  group:
+    description: The group of the file.
+    type: str
+    default: root
+  mode:
+    description: The permissions of the file, such as V('0640').
+    type: str
+    default: '0644'
+"""
+
+EXAMPLES = r"""
+- name: Configure jicofo
+  campus.jitsi.config_file:
+    path: /etc/jitsi/jicofo/jicofo.conf
+    content: "{{ jicofo_settings | campus.jitsi.to_hocon }}"
+    format: hocon
+    jars: [/usr/share/jicofo/jicofo.jar, /usr/share/jicofo/lib/*.jar]
+    sensitive: "{{ jicofo_settings | campus.jitsi.sensitive_values }}"
+    owner: jicofo
+    group: jitsi
+    mode: '0600'
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  type: str
+  returned: success
+unknown:
+  description: The keys or modules that do not exist, with what may have been meant.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import contextlib
+import glob
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.campus.jitsi.plugins.module_utils import _hocon, _hocon_keys, _prosody
+from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean
+
+NGINX = "/etc/nginx"
+
+
+class Refused(Exception):
+    """The new file was not accepted; the message says why."""
+
+
+class Unchecked(Exception):
+    """The program that would check the file is not here (yet)."""
+
+
+def check_hocon(module: AnsibleModule) -> list[str]:
+    """The keys that nobody would read."""
+    params = module.params
+    references = _hocon.references(params["jars"])
+    if params["jars"] and not references:
+        raise Unchecked(f"no jar of {', '.join(params['jars'])} is there to compare the keys with")
+    try:
+        data, reference = _hocon.read(module.run_command, params["content"], references)
+    except _hocon.HoconError as error:
+        if not shutil.which("ruby"):
+            raise Unchecked(str(error)) from error
+        raise Refused(str(error)) from error
+    return _hocon_keys.unknown_keys(data, reference, params["known_keys"]) if references else []
+
+
+def check_prosody(module: AnsibleModule) -> list[str]:
+    """The modules that no plugin path holds."""
+    if not os.path.isdir(_prosody.SOURCE):
+        raise Unchecked("Prosody is not installed")
+    with tempfile.TemporaryDirectory(prefix="campus.jitsi-") as folder:
+        name = os.path.join(folder, os.path.basename(module.params["path"]))
+        write(name, module.params["content"])
+        try:
+            config = _prosody.read_config(module.run_command, name)
+        except _prosody.ProsodyError as error:
+            raise Refused(str(error)) from error
+    missing = _prosody.missing_modules(config)
+    have = _prosody.available_modules([*config["plugin_paths"], os.path.join(_prosody.SOURCE, "modules")])
+    return [f"`{name}` ({host}): no such Prosody module" + did_you_mean(name, have) for name, host in missing.items()]
+
+
+def check_nginx(module: AnsibleModule) -> list[str]:
+    """Test the tree under /etc/nginx with the new file in place, bound over the real one where only nginx -t sees it."""
+    if not shutil.which("nginx"):
+        raise Unchecked("nginx is not installed")
+    path = os.path.realpath(module.params["path"])
+    if not path.startswith(NGINX + "/"):
+        raise Refused(f"is outside {NGINX}")
+    with tempfile.TemporaryDirectory(prefix="campus.jitsi-") as folder:
+        tree = os.path.join(folder, "nginx")
+        shutil.copytree(NGINX, tree, symlinks=True)
+        candidate = os.path.join(tree, os.path.relpath(path, NGINX))
+        os.makedirs(os.path.dirname(candidate), exist_ok=True)
+        write(candidate, module.params["content"])
+        enabled = os.path.join(tree, "sites-enabled", os.path.basename(path))
+        if os.path.dirname(path) == os.path.join(NGINX, "sites-available") and not os.path.lexists(enabled):
+            os.symlink(path, enabled)
+        script = 'mount --bind "$1" /etc/nginx && exec nginx -t -q'
+        code, out, err = module.run_command(["unshare", "--mount", "sh", "-c", script, "sh", tree])
+    if code:
+        raise Refused(f"is refused by nginx -t: {(err or out).strip()}")
+    return []
+
+
+CHECKS: dict[str, t.Callable[[AnsibleModule], list[str]]] = {
+    "hocon": check_hocon,
+    "prosody": check_prosody,
+    "nginx": check_nginx,
+}
+
+
+def write(name: str, content: str) -> None:
+    with open(name, "w", encoding="utf-8") as handle:
+        handle.write(content)
+
+
+def redact(text: str, sensitive: t.Iterable[str]) -> str:
+    """``text`` without the values, also where a language escaped them.
+
+    >>> redact('password = "a\\\\"b c d e f"', ['a"b c d e f'])
+    'password = "********"'
+    """
+    for value in sorted(set(sensitive), key=len, reverse=True):
+        for form in {value, value.replace("\\", "\\\\").replace('"', '\\"')}:
+            if form:
+                text = text.replace(form, "********")
+    return text
+
+
+def read(path: str) -> str | None:
+    with contextlib.suppress(FileNotFoundError):
+        with open(path, encoding="utf-8", errors="surrogateescape") as handle:
+            return handle.read()
+    return None
+
+
+def main() -> None:
+    """Compare, check, and unless in check mode replace."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "content": {"type": "str", "required": True, "no_log": True},
+            "format": {"type": "str", "choices": ["hocon", "prosody", "nginx", "text"], "default": "text"},
+            "jars": {"type": "list", "elements": "str", "default": []},
+            "known_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "unknown_keys": {"type": "str", "choices": ["error", "warn"], "default": "error"},
+            "sensitive": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "str", "default": "0644"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    old = read(params["path"])
+    unknown = [] if old == params["content"] and not newer_programs(module) else accepted(module)
+    for sentence in unknown:
+        module.warn(f"{params['path']}: {sentence}")
+    changed = old != params["content"]
+    if changed and not module.check_mode:
+        replace(module)
+    with contextlib.suppress(KeyError):
+        if not module.check_mode or (os.path.exists(params["path"]) and pwd.getpwnam(params["owner"])):
+            arguments = module.load_file_common_arguments(params, path=params["path"])
+            changed = module.set_fs_attributes_if_different(arguments, changed)
+    diff = {
+        "before_header": params["path"],
+        "after_header": params["path"],
+        "before": redact(old or "", params["sensitive"]),
+        "after": redact(params["content"], params["sensitive"]),
+    }
+    module.exit_json(changed=changed, path=params["path"], unknown=unknown, diff=diff)
+
+
+def newer_programs(module: AnsibleModule) -> bool:
+    """Whether what the file is for was installed after the file was: then even an unchanged file is looked at again."""
+    jars = [name for pattern in module.params["jars"] for name in glob.glob(pattern)]
+    return any(os.stat(name).st_ctime > os.stat(module.params["path"]).st_mtime for name in jars)
+
+
+def accepted(module: AnsibleModule) -> list[str]:
+    """Run the check of the file's format; fail when the file is refused, return what is only worth a warning."""
+    params = module.params
+    check = CHECKS.get(params["format"])
+    if check is None:
+        return []
+    try:
+        unknown = check(module)
+    except Unchecked as reason:
+        if not module.check_mode:
+            module.fail_json(msg=f"{params['path']} cannot be checked: {reason}. The file was not changed.")
+        module.warn(f"{params['path']} is not checked: {reason}")
+        return []
+    except Refused as reason:
+        text = redact(str(reason), params["sensitive"])
+        module.fail_json(msg=f"{params['path']}: the new text {text}. The file was not changed.")
+    if unknown and params["unknown_keys"] == "error":
+        module.fail_json(
+            msg=f"{params['path']}: {'; '.join(unknown)}. The file was not changed; correct the setting, "
+            "or set `jitsi_unknown_keys: warn` if you know better.",
+            unknown=unknown,
+        )
+    return unknown
+
+
+def replace(module: AnsibleModule) -> None:
+    """Put the new text in place with its final owner and mode from the first moment."""
+    path = module.params["path"]
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".campus.jitsi-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(module.params["content"])
+        with contextlib.suppress(FileNotFoundError):
+            # What replaces a file keeps its mode until the task's own is set, if that is stricter.
+            os.chmod(partial, stat.S_IMODE(os.stat(path).st_mode) & 0o600)
+        arguments = module.load_file_common_arguments(module.params, path=partial)
+        module.set_fs_attributes_if_different(arguments, False)
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module: look at a host before anything is changed on it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Find out what on a host would stand in the way
+version_added: 0.1.0
+description:
+  - Looks, and changes nothing. Reports ports that other programs hold and pinned package versions that no archive has,
+    one sentence each, and how much memory the host has.
+author: campus.jitsi contributors (@campus-jitsi)
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  roles:
+    description: The roles of the host, such as V(jvb).
+    type: list
+    elements: str
+    required: true
+  pins:
+    description: Wanted versions, by package.
+    type: dict
+    default: {}
+  repository:
+    description: Jitsi's archive, with C(uri), C(suite) and C(components).
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  campus.jitsi.preflight:
+    roles: [jvb]
+  register: preflight
+"""
+
+RETURN = r"""
+problems:
+  description: What is in the way, one sentence each.
+  type: list
+  elements: str
+  returned: success
+ansible_facts:
+  description: The memory of the host in MiB, as C(memtotal_mb).
+  type: dict
+  returned: success
+"""
+
+import gzip
+import lzma
+import os
+import re
+import typing as t
+import urllib.error
+import urllib.request
+
+from ansible.module_utils.basic import AnsibleModule
+
+#: Port, protocol, role, and what the command line of its rightful holder has in it.
+PORTS = (
+    (80, "tcp", "nginx_meet", "nginx"),
+    (443, "tcp", "nginx_meet", "nginx"),
+    (5222, "tcp", "prosody", "prosody"),
+    (5280, "tcp", "prosody", "prosody"),
+    (8888, "tcp", "jicofo", "jicofo"),
+    (8080, "tcp", "jvb", "jitsi-videobridge"),
+    (10000, "udp", "jvb", "jitsi-videobridge"),
+)
+LISTEN, UNCONNECTED = "0A", "07"
+
+
+def sockets(text: str, protocol: str) -> dict[str, int]:
+    """Inodes and ports of the listening sockets in ``/proc/net/tcp`` or ``udp`` (proc(5)).
+
+    >>> sockets("sl local\\n 0: 0100007F:01BB 00000000:0000 0A 0:0 0:0 0 0 0 77 1", "tcp")
+    {'77': 443}
+    """
+    wanted = LISTEN if protocol == "tcp" else UNCONNECTED
+    found = {}
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        if len(words) > 9 and words[3] == wanted:
+            found[words[9]] = int(words[1].rpartition(":")[2], 16)
+    return found
+
+
+def holders() -> dict[tuple[str, int], str]:
+    """Who listens where: ``(protocol, port)`` to a command line."""
+    inodes = {}
+    for protocol in ("tcp", "udp"):
+        for family in ("", "6"):
+            try:
+                with open(f"/proc/net/{protocol}{family}", encoding="ascii") as handle:
+                    inodes.update({f"socket:[{inode}]": (protocol, port) for inode, port in sockets(handle.read(), protocol).items()})
+            except FileNotFoundError:
+                continue
+    found = {}
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        folder = f"/proc/{process}"
+        try:
+            for number in os.listdir(f"{folder}/fd"):
+                where = inodes.get(os.readlink(f"{folder}/fd/{number}"))
+                if where:
+                    with open(f"{folder}/cmdline", encoding="utf-8", errors="replace") as handle:
+                        found[where] = handle.read().replace("\0", " ").strip()
+        except OSError:
+            continue
+    return found
+
+
+def port_problems(host: str, roles: t.Sequence[str], listening: t.Mapping[tuple[str, int], str]) -> list[str]:
+    """One sentence for each port that a role of this host needs and another program holds."""
+    found: dict[str, str] = {}
+    for port, protocol, role, mark in PORTS:
+        command = listening.get((protocol, port), "")
+        if role in roles and command and mark not in command:
+            program = os.path.basename(command.split()[0].rstrip(":"))
+            found.setdefault(program + role,
+                f"{host}: port {port}/{protocol} is held by `{program}`, and {role} needs it: stop that program "
+                "for good or move it, or give the role another host.")
+    return list(found.values())
+
+
+def index_urls(uri: str, suite: str, components: t.Sequence[str], architecture: str) -> list[str]:
+    """Where an archive lists its packages (without the ending of the compression).
+
+    >>> index_urls("https://a", "stable/", [], "amd64")
+    ['https://a/stable/Packages']
+    """
+    base = uri.rstrip("/")
+    if suite.endswith("/"):
+        return [f"{base}/{suite}Packages"]
+    return [f"{base}/dists/{suite}/{component}/binary-{arch}/Packages" for component in components for arch in (architecture, "all")]
+
+
+def parse_packages(text: str) -> dict[str, list[str]]:
+    """Versions by package, of a ``Packages`` file.
+
+    >>> parse_packages("Package: a\\nVersion: 1\\n\\nPackage: a\\nVersion: 2\\n")
+    {'a': ['1', '2']}
+    """
+    found: dict[str, list[str]] = {}
+    for block in text.split("\n\n"):
+        fields = dict(re.findall(r"(?m)^(Package|Version): (.*)$", block))
+        if len(fields) == 2:
+            found.setdefault(fields["Package"], []).append(fields["Version"])
+    return found
+
+
+def fetch_index(url: str) -> str | None:
+    for ending, unpack in ((".xz", lzma.decompress), (".gz", gzip.decompress), ("", bytes)):
+        try:
+            with urllib.request.urlopen(url + ending, timeout=20) as answer:
+                return unpack(answer.read()).decode(errors="replace")
+        except (OSError, urllib.error.URLError, ValueError, lzma.LZMAError):
+            continue
+    return None
+
+
+def pin_problems(module: AnsibleModule) -> list[str]:
+    """One sentence for each pinned version that is nowhere to be had."""
+    pins, repository = module.params["pins"], module.params["repository"]
+    if not pins:
+        return []
+    available: dict[str, list[str]] = {}
+    _code, architecture, _err = module.run_command(["dpkg", "--print-architecture"])
+    urls = index_urls(repository["uri"], repository["suite"], repository.get("components") or [], architecture.strip())
+    texts = [text for text in map(fetch_index, urls) if text is not None]
+    for text in texts:
+        for package, versions in parse_packages(text).items():
+            available.setdefault(package, []).extend(versions)
+    for package in pins:
+        _code, out, _err = module.run_command(["apt-cache", "madison", package])
+        available.setdefault(package, []).extend(line.split("|")[1].strip() for line in out.splitlines() if "|" in line)
+    found = []
+    for package, version in pins.items():
+        have = sorted(set(available[package]))
+        if version in have:
+            continue
+        if have:
+            found.append(f"`jitsi_package_versions.{package}` is {version}, which no archive has: take one of {', '.join(have[-5:])}.")
+        elif texts and package.startswith(("jitsi", "jicofo", "jibri", "jigasi")):
+            found.append(f"`jitsi_package_versions.{package}`: {repository['uri']} has no such package.")
+        elif not texts and package.startswith(("jitsi", "jicofo", "jibri", "jigasi")):
+            found.append(f"`jitsi_package_versions.{package}` cannot be checked: {urls[0]} cannot be read from this host; "
+                         "correct `jitsi_apt_repository.uri`.")
+    return found
+
+
+def memory_mb() -> int:
+    with open("/proc/meminfo", encoding="ascii") as handle:
+        return int(re.search(r"MemTotal:\s+(\d+) kB", handle.read()).group(1)) // 1024  # type: ignore[union-attr]
+
+
+def main() -> None:
+    """Look and tell."""
+    module = AnsibleModule(
+        argument_spec={
+            "roles": {"type": "list", "elements": "str", "required": True},
+            "pins": {"type": "dict", "default": {}},
+            "repository": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    problems = [*port_problems(os.uname().nodename, module.params["roles"], holders()), *pin_problems(module)]
+    module.exit_json(changed=False, problems=problems, ansible_facts={"memtotal_mb": memory_mb()})
+
+
+if __name__ == "__main__":
+    main()

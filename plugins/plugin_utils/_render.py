@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Data to the languages of Jitsi's configuration files: HOCON, Lua and JavaScript. Pure functions.
+
+Each takes plain data (dictionaries, lists, strings, numbers, booleans) and returns text from which that language's
+own parser reads the same data back, whatever the strings hold. What cannot be expressed raises :class:`ValueError`
+with the path of the value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import typing as t
+
+Path = t.Tuple[t.Union[str, int], ...]
+
+#: Lua 5.2 to 5.4, manual section 3.1.
+LUA_RESERVED = frozenset(
+    "and break do else elseif end false for function goto if in local nil not or repeat return then true until while".split()
+)
+#: Names that mean something in a Prosody configuration file (core/configmanager.lua).
+PROSODY_RESERVED = frozenset({"VirtualHost", "Host", "Component", "Include", "RunScript", "FileContents", "FileLine",
+                              "FileLines", "FileSecret", "Credential", "Secret", "ENV"})
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_HOCON_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+#: JSON's escapes are JavaScript's; these must not appear in an inline script (the file is included in HTML and passes
+#: nginx's SSI parser), and the last two end a line in JavaScript before ES2019.
+_JS_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+JS_MAX_SAFE_INTEGER = 2**53 - 1
+
+
+def to_hocon(data: t.Mapping[str, t.Any]) -> str:
+    """Render ``data`` as a HOCON document (https://github.com/lightbend/config/blob/main/HOCON.md).
+
+    Keys are single path elements: a dot in a key is part of the key. Strings are always quoted, so ``${...}`` and
+    units stay text.
+
+    >>> print(to_hocon({"a": {"b-c": [1, "x"], "d.e": True}}), end="")
+    a {
+      b-c = [1, "x"]
+      "d.e" = true
+    }
+    """
+    _need_mapping(data, "HOCON")
+    return "".join(_hocon_fields(data, 0, ()))
+
+
+def _hocon_fields(data: t.Mapping[str, t.Any], depth: int, path: Path) -> t.Iterator[str]:
+    indent = "  " * depth
+    for key, value in data.items():
+        where = (*path, key)
+        if not isinstance(key, str):
+            key = str(key) if isinstance(key, int) and not isinstance(key, bool) else _refuse(where, "is no text key")
+        name = key if _HOCON_PLAIN_KEY.match(key) else _json(key, where)
+        if isinstance(value, dict):
+            yield f"{indent}{name} {{\n"
+            yield from _hocon_fields(value, depth + 1, where)
+            yield f"{indent}}}\n"
+        else:
+            yield f"{indent}{name} = {_hocon_value(value, depth, where)}\n"
+
+
+def _hocon_value(value: t.Any, depth: int, path: Path) -> str:
+    if isinstance(value, dict):
+        inner = "".join(_hocon_fields(value, depth + 1, path))
+        return f"{{\n{inner}{'  ' * depth}}}"
+    if isinstance(value, (list, tuple)):
+        items = [_hocon_value(item, depth, (*path, index)) for index, item in enumerate(value)]
+        return f"[{', '.join(items)}]"
+    return _json(value, path)
+
+
+def to_js(data: t.Any) -> str:
+    """Render ``data`` as one JavaScript expression that is safe inside ``<script>`` and in a file that passes SSI.
+
+    >>> to_js({"a": "</script>"})
+    '{\\n    "a": "\\\\u003c/script\\\\u003e"\\n}'
+    """
+    _check_js(data, ())
+    return json.dumps(data, indent=4, ensure_ascii=False, allow_nan=False).translate(_JS_ESCAPES)
+
+
+def _check_js(value: t.Any, path: Path) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                _refuse((*path, key), "is no text key")
+            _check_js(item, (*path, key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _check_js(item, (*path, index))
+    elif isinstance(value, int) and abs(value) > JS_MAX_SAFE_INTEGER:
+        _refuse(path, "is an integer that JavaScript cannot hold exactly; write it as text")
+    else:
+        _json(value, path)
+
+
+def to_lua(value: t.Any, depth: int = 0, path: Path = ()) -> str:
+    """Render ``value`` as a Lua 5.2+ expression.
+
+    >>> to_lua({"rate": "512kb/s", 1: ["a\\n", True]})
+    '{\\n    rate = "512kb/s";\\n    [1] = { "a\\\\n", true };\\n}'
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            _refuse(path, "is an integer of more than 64 bits")
+        # The smallest integer has no literal of its own: its positive part is out of range.
+        return str(value) if value != -(2**63) else "(-9223372036854775807 - 1)"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            _refuse(path, "is not a finite number")
+        return repr(value)
+    if isinstance(value, str):
+        return _lua_string(value, path)
+    if isinstance(value, (list, tuple)):
+        items = [to_lua(item, depth + 1, (*path, index)) for index, item in enumerate(value)]
+        text = "{ " + ", ".join(items) + " }" if items else "{}"
+        if len(text) + 4 * depth > 100 and len(items) > 1:
+            pad = "    " * (depth + 1)
+            text = "{\n" + "".join(f"{pad}{item};\n" for item in items) + "    " * depth + "}"
+        return text
+    if isinstance(value, dict):
+        pad = "    " * (depth + 1)
+        lines = [
+            f"{pad}{_lua_key(key, (*path, key))} = {to_lua(item, depth + 1, (*path, key))};\n"
+            for key, item in value.items()
+        ]
+        return "{\n" + "".join(lines) + "    " * depth + "}" if lines else "{}"
+    return _refuse(path, f"is {_kind(value)}, which a Lua table cannot hold; remove the key with `key-:` instead")
+
+
+def _lua_key(key: t.Any, path: Path) -> str:
+    if isinstance(key, str) and _IDENTIFIER.match(key) and key not in LUA_RESERVED:
+        return key
+    if isinstance(key, (str, int)) and not isinstance(key, bool):
+        return f"[{to_lua(key, 0, path)}]"
+    return _refuse(path, "is no text key")
+
+
+def _lua_string(text: str, path: Path) -> str:
+    _encodable(text, path)
+    named = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+    def escape(match: re.Match[str]) -> str:
+        return named.get(match.group(), f"\\{ord(match.group()):03d}")
+
+    return '"' + re.sub(r'[\\"\x00-\x1f\x7f]', escape, text) + '"'
+
+
+def to_prosody(config: t.Mapping[str, t.Any]) -> str:
+    """Render a Prosody configuration: ``global`` options, then each of ``hosts``.
+
+    ``config`` is ``{"global": {option: value}, "hosts": {name: {option: value}}}``. A host is a VirtualHost, or, with
+    the key ``component`` (the module, such as ``muc``), a Component.
+
+    >>> print(to_prosody({"global": {"admins": []}, "hosts": {"c.x": {"component": "muc", "storage": "memory"}}}))
+    admins = {}
+    <BLANKLINE>
+    Component "c.x" "muc"
+        storage = "memory"
+    <BLANKLINE>
+    """
+    _need_mapping(config, "Prosody's configuration")
+    unknown = set(config) - {"global", "hosts"}
+    if unknown:
+        _refuse((sorted(map(str, unknown))[0],), "is neither `global` nor `hosts`; put options under `global`")
+    parts = ["".join(_prosody_options(config.get("global") or {}, "", ("global",)))]
+    for name, options in (config.get("hosts") or {}).items():
+        where: Path = ("hosts", name)
+        if not isinstance(options, dict):
+            _refuse(where, "is no dictionary of options")
+        options = dict(options)
+        component = options.pop("component", None)
+        kind = f"Component {_lua_string(name, where)}" if component else f"VirtualHost {_lua_string(name, where)}"
+        if component:
+            kind += f" {_lua_string(component, (*where, 'component'))}"
+        parts.append(f"{kind}\n{''.join(_prosody_options(options, '    ', where))}")
+    return "\n".join(parts)
+
+
+def _prosody_options(options: t.Mapping[str, t.Any], indent: str, path: Path) -> t.Iterator[str]:
+    for name, value in options.items():
+        where = (*path, name)
+        if not isinstance(name, str) or not _IDENTIFIER.match(name) or name in LUA_RESERVED | PROSODY_RESERVED:
+            _refuse(where, "cannot be the name of a Prosody option")
+        yield f"{indent}{name} = {to_lua(value, len(indent) // 4, where)}\n"
+
+
+def _json(value: t.Any, path: Path) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        _refuse(path, "is not a finite number")
+    if value is not None and not isinstance(value, (str, int, float)):
+        _refuse(path, f"is {_kind(value)}, which a configuration file cannot hold")
+    if isinstance(value, str):
+        _encodable(value, path)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _encodable(text: str, path: Path) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        _refuse(path, "holds half of a surrogate pair, which is no character")
+
+
+def _need_mapping(value: t.Any, what: str) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} needs a dictionary, not {_kind(value)}")
+
+
+def _kind(value: t.Any) -> str:
+    return "empty (null)" if value is None else f"of type {type(value).__name__}"
+
+
+def _refuse(path: Path, why: str) -> t.NoReturn:
+    raise ValueError(f"`{'.'.join(str(part) for part in path)}` {why}")

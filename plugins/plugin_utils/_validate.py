@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What can be wrong with an inventory, one sentence each. Pure functions: nothing here touches a host."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
+from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import SecretError, check_given
+
+MINIMUM_ANSIBLE = (2, 17)
+SUPPORTED = {"Debian": ("12", "13")}
+#: The longest name that Prosody puts before the domain is one label of 13 characters and a dot, or two labels.
+LONGEST_PREFIX = len("internal.auth.")
+EXAMPLE = "meet.example.edu"
+
+
+def ansible_problem(version: str) -> str | None:
+    """What is wrong with the version of ansible-core.
+
+    >>> ansible_problem("2.14.18")
+    'ansible-core 2.14.18 is too old: campus.jitsi needs 2.17 or newer; install it with pip in a virtual environment.'
+    """
+    numbers = tuple(int(n) for n in re.findall(r"\d+", version)[:2])
+    if numbers >= MINIMUM_ANSIBLE:
+        return None
+    wanted = ".".join(map(str, MINIMUM_ANSIBLE))
+    return f"ansible-core {version} is too old: campus.jitsi needs {wanted} or newer; install it with pip in a virtual environment."
+
+
+def os_problem(host: str, facts: t.Mapping[str, t.Any]) -> str | None:
+    """What is wrong with a host's operating system; None also when it is not known."""
+    name, version = facts.get("distribution"), str(facts.get("distribution_major_version", ""))
+    if not name or version in SUPPORTED.get(name, ()):
+        return None
+    return f"{host} runs {name} {facts.get('distribution_version', version)}: campus.jitsi supports Debian 12 and 13; use a host with one of them."
+
+
+def domain_problem(domain: t.Any) -> str | None:
+    """What is wrong with ``jitsi_domain``.
+
+    >>> domain_problem("https://meet.example.edu")
+    '`jitsi_domain` is a URL: leave out `https://` and write `meet.example.edu`.'
+    """
+    if not isinstance(domain, str) or not domain.strip():
+        return f"`jitsi_domain` is not set: give the name under which people will open the service, such as `{EXAMPLE}`."
+    if "://" in domain:
+        scheme, _sep, rest = domain.partition("://")
+        return f"`jitsi_domain` is a URL: leave out `{scheme}://` and write `{rest.split('/')[0]}`."
+    if domain.endswith("."):
+        return f"`jitsi_domain` ends in a dot: write `{domain.rstrip('.')}`."
+    if domain != domain.lower():
+        return f"`jitsi_domain` has upper case letters: write `{domain.lower()}`."
+    if "_" in domain:
+        return f"`jitsi_domain` has an underscore, which no certificate covers: take a name such as `{domain.replace('_', '-')}`."
+    if not domain.isascii():
+        return "`jitsi_domain` has letters outside ASCII: write it in its `xn--` form."
+    labels = domain.split(".")
+    if all(label.isdigit() for label in labels) or ":" in domain:
+        return f"`jitsi_domain` is an address or has a port: give a host name such as `{EXAMPLE}`."
+    if any(not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) for label in labels):
+        return f"`jitsi_domain` is no host name: write letters, digits and hyphens with dots between, such as `{EXAMPLE}`."
+    if len(labels) < 2:
+        return f"`jitsi_domain` has one part only: give the full name, such as `{domain}.example.edu`."
+    if len(domain) > 253 - LONGEST_PREFIX:
+        return f"`jitsi_domain` is too long: names such as `internal.auth.` are put before it; take {253 - LONGEST_PREFIX} characters at most."
+    return None
+
+
+def variable_problems(variables: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """What is wrong with the names and types of a host's variables.
+
+    :param variables: the host's variables; only those that look like ours are read
+    :param known: the options of all roles' argument specs, by name
+    """
+    prefixes = sorted({re.match(r"(jitsi|nginx_meet|[a-z]+)_", name).group(0) for name in known})  # type: ignore[union-attr]
+    found = []
+    for name in sorted(variables):
+        if name in known:
+            found += type_problems(name, variables[name], known[name])
+        elif name.startswith("jitsi_"):
+            hint = did_you_mean(name, known) or ": names that start with `jitsi_` are the collection's; rename it."
+            found.append(f"`{name}` is no variable of campus.jitsi{hint}")
+        elif name.startswith(tuple(prefixes)) and nearest(name, known, cutoff=0.9):
+            found.append(f"`{name}` is no variable of campus.jitsi{did_you_mean(name, known, cutoff=0.9)}")
+    return found
+
+
+def type_problems(name: str, value: t.Any, option: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the value of one known variable. A secret's value is never shown."""
+    kind = option.get("type", "str")
+    if kind == "dict" and not isinstance(value, dict):
+        return [f"`{name}` is no dictionary but {type_name(value)}: write it as `key: value` lines below the name."]
+    if kind == "list" and not isinstance(value, list):
+        return [f"`{name}` is no list but {type_name(value)}: write it as `- item` lines below the name."]
+    if option.get("no_log") and kind == "str":
+        try:
+            check_given(f"`{name}`", value)
+        except SecretError as error:
+            return [str(error)]
+    if "choices" in option and value not in option["choices"]:
+        return [f"`{name}` is {value!r}: take one of {', '.join(map(str, option['choices']))}."]
+    return []
+
+
+def type_name(value: t.Any) -> str:
+    """A type in words.
+
+    >>> type_name([]), type_name(None)
+    ('a list', 'empty')
+    """
+    names = ((type(None), "empty"), (str, "a text"), (bool, "true or false"), ((int, float), "a number"), (list, "a list"),
+             (dict, "a dictionary"))
+    return next((name for kind, name in names if isinstance(value, kind)), "something else")
+
+
+def secret_problems(secrets: t.Any) -> list[str]:
+    """What is wrong with ``jitsi_secrets``."""
+    if not isinstance(secrets, dict):
+        return []
+    found = []
+    for label, value in secrets.items():
+        try:
+            check_given(f"`jitsi_secrets[{label!r}]`", value)
+        except SecretError as error:
+            found.append(str(error))
+    return found
+
+
+def repository_problems(repository: t.Any) -> list[str]:
+    """What is wrong with ``jitsi_apt_repository``."""
+    if not isinstance(repository, dict):
+        return []
+    keys = ("uri", "suite", "components", "key")
+    return [f"`jitsi_apt_repository.{key}` is no setting{did_you_mean(str(key), keys) or ': take uri, suite, components and key.'}"
+            for key in repository if key not in keys]
