@@ -82,7 +82,8 @@ def unknown_keys(config: t.Any, reference: t.Any, patterns: t.Iterable[str]) -> 
         if any(k[: len(path)] == path for k in known):
             messages.append(f"`{show(path)}` is a group of keys, not a value")
             continue
-        messages.append(f"`{show(path)}`{did_you_mean(show(path), names) or ': no such key'}")
+        filled = [show([have if want == "*" else want for have, want in zip(path, w)]) for w in wild if "*" in w and len(w) == len(path)]
+        messages.append(f"`{show(path)}`{did_you_mean(show(path), [*names, *filled]) or ': no such key'}")
     return sorted(set(messages))
 
 

@@ -98,7 +98,7 @@ def loads(text: str) -> dict[t.Any, t.Any]:
                 key = value()
                 take("]")
                 take("=")
-            elif tokens[position][0] == "name" and position + 1 < len(tokens) and tokens[position + 1][1] == "=":
+            elif position < len(tokens) and tokens[position][0] == "name" and position + 1 < len(tokens) and tokens[position + 1][1] == "=":
                 key = take()[1]
                 take("=")
             else:

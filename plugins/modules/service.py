@@ -37,6 +37,13 @@ options:
     type: list
     elements: path
     default: []
+  notice:
+    description:
+      - Files of packages that are worth a warning when they were unpacked after the start, and no restart, because a restart
+        would disturb more than it helps.
+    type: list
+    elements: path
+    default: []
   reload_files:
     description: Files that the service reads when it is reloaded. One that was written after that asks for a reload.
     type: list
@@ -272,6 +279,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
             "programs": {"type": "list", "elements": "path", "default": []},
+            "notice": {"type": "list", "elements": "path", "default": []},
             "reload_files": {"type": "list", "elements": "path", "default": []},
             "pending": {"type": "bool", "default": False},
             "pending_reload": {"type": "bool", "default": False},
@@ -317,6 +325,10 @@ def main() -> None:
         "reloaded": f"{soft_file} is newer than its last reload" if soft > reloaded else "asked for",
         "none": "it runs what is on disk",
     }[action]
+    unpacked, noticed = newest(params["notice"], "st_ctime")
+    if action in ("none", "reloaded") and unpacked > started:
+        module.warn(f"{params['name']} was started before {noticed} was upgraded and runs what it had: restart it at a quiet time "
+                    f"(`systemctl restart {params['name']}`).")
     enable = state["UnitFileState"] not in ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect")
     if not module.check_mode:
         if enable:

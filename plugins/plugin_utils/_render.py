@@ -29,6 +29,9 @@ _HOCON_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 #: nginx's SSI parser), and the last two end a line in JavaScript before ES2019.
 _JS_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 JS_MAX_SAFE_INTEGER = 2**53 - 1
+#: ruby-hocon, with which maintainer scripts edit the files, takes no control character as it is, DEL and the C1 range among
+#: them, and a byte order mark is worth seeing.
+_HOCON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFEFF)}
 
 
 def to_hocon(data: t.Mapping[str, t.Any]) -> str:
@@ -53,7 +56,7 @@ def _hocon_fields(data: t.Mapping[str, t.Any], depth: int, path: Path) -> t.Iter
         where = (*path, key)
         if not isinstance(key, str):
             key = str(key) if isinstance(key, int) and not isinstance(key, bool) else _refuse(where, "is no text key")
-        name = key if _HOCON_PLAIN_KEY.match(key) else _json(key, where)
+        name = key if _HOCON_PLAIN_KEY.match(key) else _json(key, where).translate(_HOCON_ESCAPES)
         if isinstance(value, dict):
             yield f"{indent}{name} {{\n"
             yield from _hocon_fields(value, depth + 1, where)
@@ -69,7 +72,7 @@ def _hocon_value(value: t.Any, depth: int, path: Path) -> str:
     if isinstance(value, (list, tuple)):
         items = [_hocon_value(item, depth, (*path, index)) for index, item in enumerate(value)]
         return f"[{', '.join(items)}]"
-    return _json(value, path)
+    return _json(value, path).translate(_HOCON_ESCAPES)
 
 
 def to_js(data: t.Any) -> str:
@@ -87,6 +90,8 @@ def _check_js(value: t.Any, path: Path) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 _refuse((*path, key), "is no text key")
+            if key == "__proto__":
+                _refuse((*path, key), "sets the prototype in JavaScript and is no key")
             _check_js(item, (*path, key))
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A conference of two participants, held step by step from where this runs, as browsers would hold it.
+
+Each step needs those before it. A step that fails names the layer at fault and the usual cause.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import socket
+import ssl
+import time
+import typing as t
+import urllib.parse
+import uuid
+from xml.sax.saxutils import quoteattr
+
+from ansible_collections.campus.jitsi.plugins.module_utils import _stun
+from ansible_collections.campus.jitsi.plugins.module_utils._https import Site
+from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import (
+    FOCUS,
+    ICE_UDP,
+    BoshSession,
+    Session,
+    WebSocketSession,
+    XmppError,
+    path_of,
+)
+
+
+class StepError(Exception):
+    """A step failed for a reason that the step itself found."""
+
+
+class Step(t.NamedTuple):
+    """What became of a step."""
+
+    name: str
+    ok: bool
+    seconds: float
+    detail: str
+    layer: str = ""
+    hint: str = ""
+
+
+#: Steps in order: name, the layer at fault when it fails, and the usual cause.
+STEPS: t.Sequence[tuple[str, str, str]] = (
+    ("name", "DNS", "the domain has no address record yet, or this machine does not see it: add A and AAAA records that point "
+     "to the web host, or set `jitsi_check_address`"),
+    ("tls", "TLS", "the certificate is not one that this machine trusts, does not cover the domain or has expired, or nothing "
+     "listens on 443: see `jitsi_tls_source`, and whether a firewall lets 443/tcp through"),
+    ("web page", "nginx", "the package jitsi-meet-web is incomplete or another site answers for this name: see "
+     "/var/log/nginx/error.log"),
+    ("config.js", "nginx", "config.js is not served or is of another installation: run the role nginx_meet"),
+    ("BOSH", "Prosody", "nginx does not reach Prosody's HTTP port, or Prosody does not have the domain as a host: see "
+     "`systemctl status prosody` and /var/log/prosody/prosody.err"),
+    ("WebSocket", "Prosody", "nginx does not pass the upgrade on (a proxy before it may not either), or Prosody does not load "
+     "the module websocket"),
+    ("conference request", "jicofo", "jicofo does not run, is not logged in as focus, or its account lacks focus.<domain> in its "
+     "roster: see /var/log/jitsi/jicofo.log and run the roles prosody and jicofo"),
+    ("join", "Prosody", "the room is not created because jicofo did not enter it, or a module of the room refuses: see "
+     "/var/log/prosody/prosody.log"),
+    ("focus", "jicofo", "jicofo is in the room and is not its owner: component_admins_as_room_owners must be true on Prosody 13"),
+    ("bridge", "videobridge", "no bridge is in the brewery, or all are unhealthy or drained: see `systemctl status "
+     "jitsi-videobridge2`, /var/log/jitsi/jvb.log, and curl http://127.0.0.1:8080/about/health on the bridge"),
+    ("media path", "network", "a firewall does not let 10000/udp through to the bridge, or the bridge is behind NAT and does not "
+     "know its public address: set `jvb_public_addresses`"),
+)
+
+
+class Check:
+    """One run.
+
+    :param address: where to connect, empty for what DNS says
+    :param fallback: where to connect when DNS does not know the domain, empty for nowhere
+    :param ca: PEM text of an authority to trust besides the system's
+    """
+
+    def __init__(self, domain: str, *, port: int = 443, address: str = "", fallback: str = "", ca: str = "", timeout: float = 20.0):
+        self.domain, self.port, self.address, self.fallback, self.ca, self.timeout = domain, port, address, fallback, ca, timeout
+        self.nicks = [uuid.uuid4().hex[:8] for _number in range(2)]
+        self.name = "campus-check-" + uuid.uuid4().hex[:12]
+        self.config: dict[str, t.Any] = {}
+        self.sessions: list[Session] = []
+        self.transport: t.Any = None
+        self.room = ""
+        self.site = Site(domain, port, address, ca)
+
+    def run(self, tell: t.Callable[[Step], None] = lambda step: None) -> list[Step]:
+        """All steps, up to the first that fails; ``tell`` is called after each."""
+        steps = []
+        works = (self.resolve, self.tls, self.page, self.config_js, self.bosh, self.websocket, self.request, self.join, self.focus,
+                 self.bridge, self.media)
+        try:
+            for (name, layer, hint), work in zip(STEPS, works):
+                started = time.monotonic()
+                try:
+                    step = Step(name, True, 0, work())
+                except (StepError, XmppError, OSError) as error:
+                    step = Step(name, False, 0, explain(error), layer, hint)
+                step = step._replace(seconds=round(time.monotonic() - started, 3))
+                steps.append(step)
+                tell(step)
+                if not step.ok:
+                    break
+        finally:
+            for session, nick in zip(self.sessions, self.nicks):
+                try:
+                    if self.room:
+                        session.leave(self.room, nick)
+                    session.close()
+                except (OSError, XmppError):
+                    continue
+        return steps
+
+    # The steps, each of which returns what there is to tell.
+
+    def resolve(self) -> str:
+        if self.address:
+            return f"{self.address}, as told"
+        try:
+            found = {info[4][0] for info in socket.getaddrinfo(self.domain, self.port, type=socket.SOCK_STREAM)}
+            return ", ".join(sorted(map(str, found)))
+        except OSError:
+            if not self.fallback:
+                raise
+        self.address = self.fallback
+        self.site = Site(self.domain, self.port, self.fallback, self.ca)
+        return f"not in DNS from here; {self.fallback} from the inventory"
+
+    def tls(self) -> str:
+        with self.site.connect() as connection:
+            certificate = t.cast("dict[str, t.Any]", connection.getpeercert())
+            version = connection.version()
+        issuer = dict(pair for part in certificate["issuer"] for pair in part)
+        left = ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()
+        until = datetime.timedelta(seconds=left).days
+        return f"{version}, by {issuer.get('organizationName') or issuer.get('commonName')}, {until} days left"
+
+    def page(self) -> str:
+        status, _headers, body = self.site.request("GET", "/" + self.name)
+        if status != 200 or b"<html" not in body[:4000].lower():
+            raise StepError(f"a room's page answers HTTP {status}" + ("" if status != 200 else " and is no HTML page"))
+        return f"HTTP 200, {len(body)} bytes"
+
+    def config_js(self) -> str:
+        status, _headers, body = self.site.request("GET", "/config.js")
+        if status != 200:
+            raise StepError(f"config.js answers HTTP {status}")
+        self.config = read_config(body.decode(errors="replace"))
+        hosts = self.config.get("hosts") or {}
+        if hosts.get("domain") != self.domain:
+            raise StepError(f"config.js is for {hosts.get('domain') or 'no domain'}, not {self.domain}")
+        self.room = f"{self.name}@{hosts.get('muc') or 'conference.' + self.domain}"
+        return f"rooms on {self.room.partition('@')[2]}"
+
+    def bosh(self) -> str:
+        BoshSession(self.site, self.domain, path_of(self.config.get("bosh") or "/http-bind", self.name)).close()
+        return "logged in and out"
+
+    def websocket(self) -> str:
+        url = self.config.get("websocket") or "/xmpp-websocket"
+        for _nick in self.nicks:
+            self.sessions.append(WebSocketSession(self.site, self.domain, path_of(url, self.name)))
+        return f"logged in, {len(self.sessions)} participants"
+
+    def request(self) -> str:
+        focus = (self.config.get("hosts") or {}).get("focus") or f"focus.{self.domain}"
+        machine = uuid.uuid4().hex
+        answer = self.sessions[1].iq(
+            "set", focus, f'<conference xmlns="{FOCUS}" room={quoteattr(self.room)} machine-uid="{machine}"/>', self.timeout)
+        conference = answer.find(f"{{{FOCUS}}}conference")
+        if conference is None or conference.get("ready") != "true":
+            raise StepError("jicofo answered that the conference is not ready")
+        url = self.config.get("conferenceRequestUrl")
+        if not url:
+            return "ready, over XMPP"
+        body = json.dumps({"room": self.room, "machineUid": machine, "properties": {}}).encode()
+        status, _headers, text = self.site.request("POST", urllib.parse.urlsplit(url).path, body, "application/json")
+        if status != 200 or not json.loads(text or b"{}").get("ready"):
+            raise StepError(f"ready over XMPP, but {url} answers HTTP {status}: {text[:100].decode(errors='replace')}")
+        return "ready, over XMPP and HTTP"
+
+    def join(self) -> str:
+        for session, nick in zip(self.sessions, self.nicks):
+            session.join(self.room, nick, self.timeout)
+        return "two participants in a random room"
+
+    def focus(self) -> str:
+        end = time.monotonic() + self.timeout
+        session = self.sessions[1]
+        while "focus" not in session.occupants(self.room):
+            if time.monotonic() > end:
+                raise StepError("jicofo is not in the room")
+            session.poll(1)
+        affiliation = session.occupants(self.room)["focus"]
+        if affiliation != "owner":
+            raise StepError(f"jicofo is in the room as {affiliation or 'nobody'}, not as owner")
+        return "in the room, its owner"
+
+    def bridge(self) -> str:
+        # Both are invited. Both are listened to, too: jicofo asks each for its features and waits for the answer.
+        end = time.monotonic() + self.timeout
+        while time.monotonic() < end:
+            jingle = next(filter(None, (session.jingle("session-initiate") for session in self.sessions)), None)
+            if jingle is not None:
+                self.transport = jingle.find(f".//{{{ICE_UDP}}}transport")
+                number = len(_stun.candidates(self.transport, ICE_UDP)) if self.transport is not None else 0
+                if not number:
+                    raise StepError("jicofo invited without a candidate of a bridge")
+                return f"session-initiate with {number} UDP candidates"
+            for session in self.sessions:
+                session.poll(0.1)
+        raise StepError("jicofo did not invite a participant to a bridge")
+
+    def media(self) -> str:
+        ufrag, password = self.transport.get("ufrag", ""), self.transport.get("pwd", "")
+        good, bad = [], []
+        for candidate in _stun.candidates(self.transport, ICE_UDP):
+            where = f"{candidate['ip']} port {candidate['port']}"
+            if ":" in candidate["ip"] and not has_route(candidate["ip"]):
+                bad.append((where, "no IPv6 from here"))
+                continue
+            wrong, _seen = _stun.ask(candidate["ip"], int(candidate["port"]), self.nicks[0], ufrag, password, min(self.timeout, 3))
+            (bad.append((where, wrong)) if wrong else good.append(where))
+        failed = [f"{where} {why}" for where, why in bad if why != "no IPv6 from here"]
+        if failed or not good:
+            raise StepError("; ".join(failed or [f"{where} {why}" for where, why in bad]))
+        skipped = "".join(f"; {where} not asked, {why}" for where, why in bad)
+        return ", ".join(good) + " answered" + skipped
+
+
+def has_route(address: str) -> bool:
+    """Whether this machine has a way to an address at all."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+    except OSError:
+        return False
+    return True
+
+
+def explain(error: Exception) -> str:
+    """An error in words, with what TLS says of a certificate."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate refused: {error.verify_message}"
+    if isinstance(error, (socket.timeout, TimeoutError)):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def read_config(text: str) -> dict[str, t.Any]:
+    """The settings in a ``config.js`` as the role nginx_meet writes it; of another one, what can be found.
+
+    >>> read_config('var config = {"hosts": {"domain": "x"}};')["hosts"]["domain"]
+    'x'
+    """
+    start = re.search(r"var\s+config\s*=\s*(?=\{)", text)
+    if start:
+        try:
+            return json.JSONDecoder().raw_decode(text, start.end())[0]
+        except ValueError:
+            pass
+    found = {name: m.group(1) for name in ("domain", "muc", "focus", "bosh", "websocket", "conferenceRequestUrl")
+             if (m := re.search(rf"(?m)^\s*['\"]?{name}['\"]?\s*:\s*['\"]([^'\"]+)['\"]\s*,?\s*$", text))}
+    hosts = {name: found.pop(name) for name in ("domain", "muc", "focus") if name in found}
+    return {"hosts": hosts, **found}
+
+
+def table(steps: t.Sequence[Step]) -> list[str]:
+    """The steps as lines of a table.
+
+    >>> table([Step("tls", True, 0.0123, "fine")])[1]
+    'tls                 ok        12 ms  fine'
+    """
+    lines = [f"{'step':<19} {'result':<6} {'time':>8}  what was seen"]
+    lines += [f"{s.name:<19} {'ok' if s.ok else 'FAILED':<6} {s.seconds * 1000:>5.0f} ms  {s.detail}" for s in steps]
+    return lines
+
+
+def verdict(domain: str, steps: t.Sequence[Step]) -> str:
+    """One sentence."""
+    last = steps[-1]
+    if last.ok:
+        return f"A conference on {domain} works: {len(steps)} steps in {sum(s.seconds for s in steps):.1f} s."
+    return f"A conference on {domain} does not work: {last.layer} is at fault at the step `{last.name}` ({last.detail}). Usually {last.hint}."

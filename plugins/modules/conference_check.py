@@ -1,0 +1,133 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module: does a conference work?"""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conference_check
+short_description: Hold a conference of two participants and say what does not work
+version_added: 0.1.0
+description:
+  - From where it runs, usually the controller, and with nothing but Python's standard library, does over HTTPS what browsers
+    do. It fetches the page and config.js, logs in over BOSH and over WebSocket, asks for a conference, enters a random room
+    with two participants, waits for jicofo's invitation to a bridge, and sends an authenticated STUN check to each UDP
+    candidate of the bridge.
+  - The result is a table of steps with their times. The first step that fails ends it, with the layer at fault and the usual
+    cause.
+  - Certificates are always verified.
+author: campus.jitsi contributors (@campus-jitsi)
+attributes:
+  check_mode:
+    description: Changes nothing; the room is gone when the check ends.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  domain:
+    description: The domain of the installation.
+    type: str
+    required: true
+  port:
+    description: Where the web site is.
+    type: int
+    default: 443
+  address:
+    description: Connect here instead of asking DNS. The certificate must still be the domain's.
+    type: str
+    default: ''
+  fallback:
+    description: Connect here when DNS does not know the domain.
+    type: str
+    default: ''
+  ca:
+    description: An authority to trust besides those of the system, as PEM text.
+    type: str
+    default: ''
+  timeout:
+    description: How many seconds a step may take to get an answer.
+    type: int
+    default: 20
+"""
+
+EXAMPLES = r"""
+- name: Does a conference work?
+  campus.jitsi.conference_check:
+    domain: meet.example.edu
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+steps:
+  description: What became of each step.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    name:
+      description: The step.
+      type: str
+    ok:
+      description: Whether it worked.
+      type: bool
+    seconds:
+      description: How long it took.
+      type: float
+    detail:
+      description: What was seen.
+      type: str
+    layer:
+      description: What is at fault, when it failed.
+      type: str
+    hint:
+      description: The usual cause, when it failed.
+      type: str
+table:
+  description: The steps as lines of a table.
+  type: list
+  elements: str
+  returned: always
+msg:
+  description: One sentence.
+  type: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.campus.jitsi.plugins.module_utils._conference import Check, table, verdict
+
+
+def main() -> None:
+    """Run the steps and tell."""
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "port": {"type": "int", "default": 443},
+            "address": {"type": "str", "default": ""},
+            "fallback": {"type": "str", "default": ""},
+            "ca": {"type": "str", "default": ""},
+            "timeout": {"type": "int", "default": 20},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    check = Check(params["domain"], port=params["port"], address=params["address"], fallback=params["fallback"], ca=params["ca"],
+                  timeout=params["timeout"])
+    steps = check.run()
+    result = {
+        "changed": False,
+        "steps": [step._asdict() for step in steps],
+        "table": table(steps),
+        "msg": verdict(params["domain"], steps),
+    }
+    if steps[-1].ok:
+        module.exit_json(**result)
+    module.fail_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the checkout importable as ``ansible_collections.campus.jitsi``, as Ansible would have it."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+SOURCE = CHECKOUT / ".build" / "source"
+_link = SOURCE / "ansible_collections" / "campus" / "jitsi"
+_link.parent.mkdir(parents=True, exist_ok=True)
+if not _link.exists():
+    _link.unlink(missing_ok=True)
+    _link.symlink_to(CHECKOUT)
+sys.path.insert(0, str(SOURCE))

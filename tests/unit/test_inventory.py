@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with an inventory is said in one sentence that names the variable and the fix."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.campus.jitsi.plugins.action.validate import known_variables
+from ansible_collections.campus.jitsi.plugins.plugin_utils import _validate
+from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
+
+
+@pytest.mark.parametrize("domain", ["meet.example.edu", "a.b", "xn--mnchen-3ya.example", "meet-1.example.edu", "1.example.edu"])
+def test_good_domains(domain):
+    assert _validate.domain_problem(domain) is None
+
+
+@pytest.mark.parametrize(
+    ("domain", "said"),
+    [
+        ("", "is not set"), (None, "is not set"), (" ", "is not set"), (5, "is not set"),
+        ("https://meet.example.edu/", "write `meet.example.edu`"), ("meet.example.edu.", "ends in a dot: write `meet.example.edu`"),
+        ("Meet.Example.edu", "write `meet.example.edu`"), ("my_meet.example.edu", "such as `my-meet.example.edu`"),
+        ("meet", "has one part only"), ("münchen.example", "`xn--` form"), ("192.0.2.1", "is an address"), ("meet.example.edu:443", "has a port"),
+        ("-a.example.edu", "is no host name"), ("a b.example.edu", "is no host name"), ("a..b", "is no host name"), ("a.b/c", "is no host name"),
+        (".".join(["a" * 60] * 4), "is too long"),
+    ],
+)
+def test_bad_domains(domain, said):
+    problem = _validate.domain_problem(domain)
+    assert problem.startswith("`jitsi_domain`") and said in problem
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"jitsi_domian": "x"}, "`jitsi_domian` is no variable of campus.jitsi: did you mean `jitsi_domain`?"),
+        ({"jitsi_backup_dir": "x"}, "`jitsi_backup_dir` is no variable"),
+        ({"jvb_confg": {}}, "`jvb_confg` is no variable of campus.jitsi: did you mean `jvb_config`?"),
+        ({"prosody_config": "yes"}, "`prosody_config` is no dictionary but a text"),
+        ({"jvb_config": ["a"]}, "`jvb_config` is no dictionary but a list"),
+        ({"jicofo_config": None}, "`jicofo_config` is no dictionary but empty"),
+        ({"nginx_meet_config": 5}, "`nginx_meet_config` is no dictionary but a number"),
+        ({"jvb_public_addresses": "192.0.2.1"}, "`jvb_public_addresses` is no list but a text"),
+        ({"jitsi_tls_source": "letsencrypt"}, "`jitsi_tls_source` is 'letsencrypt': take one of self_signed, files"),
+        ({"jitsi_unknown_keys": "ignore"}, "take one of error, warn"),
+        ({"jvb_xmpp_password": "hunter2"}, "`jvb_xmpp_password`: a secret must be text of at least 16 characters"),
+    ],
+)
+def test_bad_variables(variables, said):
+    problems = _validate.variable_problems(variables, known_variables())
+    assert len(problems) == 1 and said in problems[0]
+    assert "hunter2" not in problems[0]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"jvb_config": {"a": 1}}, {"prosody_exporter_port": 1}, {"other": 1}, {"jvb_xmpp_password": "x" * 16}, {"jitsi_unknown_keys": "warn"}],
+)
+def test_good_variables(variables):
+    assert _validate.variable_problems(variables, known_variables()) == []
+
+
+def test_secrets_and_the_archive():
+    assert "`jitsi_secrets['a/b']`" in _validate.secret_problems({"a/b": "short"})[0]
+    assert _validate.secret_problems({"a": "x" * 16}) == []
+    assert "did you mean `uri`" in _validate.repository_problems({"url": "x"})[0]
+    assert _validate.repository_problems({"uri": "x", "key": "y"}) == []
+
+
+@pytest.mark.parametrize(("version", "good"), [("2.17.0", True), ("2.19.14", True), ("3.0.0", True), ("2.16.9", False), ("2.9", False)])
+def test_the_version_of_ansible(version, good):
+    assert (_validate.ansible_problem(version) is None) == good
+
+
+@pytest.mark.parametrize(
+    ("facts", "good"),
+    [
+        ({"distribution": "Debian", "distribution_major_version": "12"}, True),
+        ({"distribution": "Debian", "distribution_major_version": "13"}, True),
+        ({"distribution": "Debian", "distribution_major_version": "11", "distribution_version": "11.9"}, False),
+        ({"distribution": "Ubuntu", "distribution_major_version": "24", "distribution_version": "24.04"}, False),
+        ({}, True),
+    ],
+)
+def test_the_operating_system(facts, good):
+    problem = _validate.os_problem("bridge1", facts)
+    assert (problem is None) == good
+    assert good or ("bridge1" in problem and "Debian 12 and 13" in problem)
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ({"jitsi": ["a"]}, {"prosody": ["a"], "jicofo": ["a"], "jvb": ["a"], "nginx_meet": ["a"]}),
+        ({"jitsi": ["a", "b", "c"], "jitsi_jvb": ["b", "c"]}, {"prosody": ["a"], "jicofo": ["a"], "jvb": ["b", "c"], "nginx_meet": ["a"]}),
+        ({"jitsi": ["a", "b", "c"], "jitsi_prosody": ["a"], "jitsi_jicofo": ["a"], "jitsi_jvb": ["b"], "jitsi_nginx_meet": ["c"]},
+         {"prosody": ["a"], "jicofo": ["a"], "jvb": ["b"], "nginx_meet": ["c"]}),
+        ({"jitsi": ["a", "t"], "jitsi_coturn": ["t"]}, {"prosody": ["a"], "jicofo": ["a"], "jvb": ["a"], "nginx_meet": ["a"]}),
+        ({"jitsi": ["a"], "jitsi_jvb": ["a"], "jitsi_prosody": ["a"], "jitsi_jicofo": ["a"], "jitsi_nginx_meet": ["a"]},
+         {"prosody": ["a"], "jicofo": ["a"], "jvb": ["a"], "nginx_meet": ["a"]}),
+    ],
+)
+def test_who_does_what(groups, expected):
+    assert place_roles(groups) == expected
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({}, "the group `jitsi` has no host"),
+        ({"jitsi": ["a", "b"], "jitsi_prosody": ["a", "b"]}, "`jitsi_prosody` has 2 hosts (a, b): put exactly one into `jitsi_prosody`"),
+        ({"jitsi": ["a", "b"]}, "`jitsi_prosody` is empty, and without a group of their own are 2 hosts (a, b)"),
+        ({"jitsi": ["a"], "jitsi_prosody": ["a"], "jitsi_jicofo": ["a"], "jitsi_nginx_meet": ["a"]}, "`jitsi_jvb` has no host"),
+        ({"jitsi": ["a"], "jitsi_jvb": ["b"]}, "b of `jitsi_jvb` is not in `jitsi`"),
+    ],
+)
+def test_who_cannot(groups, said):
+    with pytest.raises(ValueError) as error:
+        place_roles(groups)
+    assert said in str(error.value)

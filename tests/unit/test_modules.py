@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decisions of the modules, without a host."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.campus.jitsi.plugins.filter.render import sensitive_values
+from ansible_collections.campus.jitsi.plugins.modules import config_file, packages, preflight, service
+
+ACTIVE = {"ActiveState": "active"}
+
+
+@pytest.mark.parametrize(
+    ("state", "times", "expected"),
+    [
+        ({"ActiveState": "inactive"}, {}, "started"),
+        ({"ActiveState": "failed"}, {"changed": 9}, "started"),
+        ({"ActiveState": ""}, {}, "started"),
+        (ACTIVE, {"started": 5, "reloaded": 5, "changed": 4, "soft": 4}, "none"),
+        (ACTIVE, {"started": 5, "reloaded": 5, "changed": 6}, "restarted"),
+        (ACTIVE, {"started": 5, "reloaded": 5, "soft": 6}, "reloaded"),
+        (ACTIVE, {"started": 5, "reloaded": 7, "soft": 6}, "none"),
+        (ACTIVE, {"started": 5, "reloaded": 5, "changed": 6, "soft": 6}, "restarted"),
+        (ACTIVE, {"started": 5, "reloaded": 5, "pending": True}, "restarted"),
+        (ACTIVE, {"started": 5, "reloaded": 5, "pending_reload": True}, "reloaded"),
+        ({"ActiveState": "reloading"}, {"started": 5, "reloaded": 5}, "none"),
+    ],
+)
+def test_what_a_service_needs(state, times, expected):
+    arguments = {"started": 1, "changed": 0, "reloaded": 1, "soft": 0, "pending": False, "pending_reload": False, **times}
+    assert service.decide(state=state, **arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mon 2026-11-23 10:00:00.250000 UTC", 1795428000.25),
+        ("Mon 2026-11-23 10:00:00 UTC", 1795428000.0),
+        ("n/a", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_timestamps_of_systemd(text, expected):
+    assert service.parse_timestamp(text) == expected
+
+
+def test_the_newest_file(tmp_path):
+    for name, when in (("a", 100), ("b", 300), ("c", 200)):
+        (tmp_path / name).write_text("")
+        __import__("os").utime(tmp_path / name, (when, when))
+    paths = [str(tmp_path / name) for name in ("a", "b", "c", "missing")]
+    assert service.newest(paths, "st_mtime") == (300, str(tmp_path / "b"))
+    assert service.newest([], "st_mtime") == (0.0, "")
+
+
+def test_redaction_also_of_what_a_language_escaped():
+    secret = 'a"b\\c'
+    for rendered in ('password = "a\\"b\\\\c"', json.dumps({"p": secret}), "plain a\"b\\c"):
+        assert "a\"b" not in config_file.redact(rendered, [secret]) and 'a\\"b' not in config_file.redact(rendered, [secret])
+    assert config_file.redact("nothing", [""]) == "nothing"
+    assert config_file.redact("abcabcd", ["abc", "abcd"]) == "****************"
+
+
+def test_what_is_secret_in_settings():
+    settings = {
+        "jicofo": {"xmpp": {"client": {"password": "one", "hostname": "h"}}},
+        "configs": {"a": {"PASSWORD": "two"}},
+        "external_service_secret": "three",
+        "list": [{"app_secret": "four"}, {"token": {"nested": ["five"]}}],
+        "passwords_are": "not this",
+        "secret": "one",
+        "password": "",
+        "api_key": 7,
+    }
+    assert sensitive_values(settings) == ["one", "two", "three", "four", "five"]
+
+
+@pytest.mark.parametrize(
+    ("names", "versions", "installed", "expected"),
+    [
+        (["a"], {}, {}, ["a"]),
+        (["a"], {}, {"a": "1"}, []),
+        (["a", "b"], {"a": "2"}, {}, ["a=2", "b"]),
+        (["a"], {"a": "2"}, {"a": "2"}, []),
+        (["a"], {"a": "1"}, {"a": "2"}, ["a=1"]),
+        (["a"], {"b": "1"}, {"a": "2", "b": "2"}, []),
+    ],
+)
+def test_which_packages_to_install(names, versions, installed, expected):
+    assert packages.wanted(names, versions, installed) == expected
+
+
+def test_the_source_and_preferences():
+    text = packages.render_source(uri="https://a/", suite="stable/", components=[], keyring="/k.asc", origin="")
+    assert text == "Types: deb\nURIs: https://a/\nSuites: stable/\nSigned-By: /k.asc\n"
+    assert "Components: main contrib\n" in packages.render_source(
+        uri="x", suite="s", components=["main", "contrib"], keyring="/k", origin="https://k")
+    assert packages.render_preferences({"b": "1", "a": "2"}).startswith("Package: a\nPin: version 2\nPin-Priority: 1001\n\nPackage: b\n")
+    assert packages.render_preferences({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "suffix"),
+    [
+        (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nx", "asc"),
+        (b"\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n\nx", "asc"),
+        (b"\x99\x01\x0d\x04", "gpg"), (b"\x98\x33\x04", "gpg"), (b"\xc6\x33\x04", "gpg"),
+    ],
+)
+def test_the_form_of_a_key(key, suffix):
+    assert packages.key_suffix(key) == suffix
+
+
+@pytest.mark.parametrize("key", [b"", b"<html>", b"-----BEGIN PGP PRIVATE KEY BLOCK-----", b"\x95\x01"])
+def test_what_is_no_key(key):
+    with pytest.raises(ValueError, match="no OpenPGP public key"):
+        packages.key_suffix(key)
+
+
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 222 1 0 20 4 30 10 -1
+"""
+
+
+def test_who_listens():
+    assert preflight.sockets(TCP, "tcp") == {"111": 443}
+    assert preflight.sockets("", "tcp") == {}
+
+
+@pytest.mark.parametrize(
+    ("roles", "listening", "said"),
+    [
+        (["nginx_meet"], {("tcp", 443): "/usr/sbin/apache2 -k start"}, ["port 443/tcp is held by `apache2`"]),
+        (["nginx_meet"], {("tcp", 443): "/usr/sbin/apache2 -k", ("tcp", 80): "/usr/sbin/apache2 -k"}, ["`apache2`, and nginx_meet needs it"]),
+        (["nginx_meet"], {("tcp", 443): "nginx: master process /usr/sbin/nginx"}, []),
+        (["jvb"], {("tcp", 443): "/usr/sbin/apache2"}, []),
+        (["jvb"], {("udp", 10000): "/usr/bin/other"}, ["port 10000/udp is held by `other`"]),
+        (["jvb"], {("tcp", 8080): "java -cp /usr/share/jitsi-videobridge/x"}, []),
+        (["jvb"], {("tcp", 8080): "java -jar tomcat.jar"}, ["port 8080/tcp is held by `java`"]),
+    ],
+)
+def test_ports_in_the_way(roles, listening, said):
+    problems = preflight.port_problems("host", roles, listening)
+    assert len(problems) == len(said)
+    assert all(part in problem for part, problem in zip(said, problems))
+
+
+def test_where_an_archive_lists_its_packages():
+    assert preflight.index_urls("https://a/", "stable/", [], "amd64") == ["https://a/stable/Packages"]
+    assert preflight.index_urls("https://a", "s", ["main"], "arm64") == [
+        "https://a/dists/s/main/binary-arm64/Packages", "https://a/dists/s/main/binary-all/Packages"]
+
+
+def test_what_an_archive_lists():
+    text = "Package: a\nVersion: 1\nDescription: x\n Version: 9\n\nPackage: b\nVersion: 2\n\nbroken\n"
+    assert preflight.parse_packages(text) == {"a": ["1"], "b": ["2"]}

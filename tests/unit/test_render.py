@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever the data holds, the real parsers of the three languages read it back."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+from ansible_collections.campus.jitsi.plugins.plugin_utils._render import (
+    JS_MAX_SAFE_INTEGER,
+    PROSODY_RESERVED,
+    to_hocon,
+    to_js,
+    to_lua,
+    to_prosody,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+HERE = pathlib.Path(__file__).parent
+NASTY = [
+    'quote " and \' and `', "back\\slash \\n \\", "line\nbreak\r\n\ttab", "${substitution} ${?env}", "]] ]=] [[", "</script><!--",
+    "<!--# echo var=\"x\" -->", "\u2028\u2029", "ñandú 漢字 😀 \u202e", "", " ", "\x00\x01\x1f\x7f", "a=b # c // d", "%s %% \\0", "--[[", "{}", "null",
+    "10 seconds", "include \"x\"", "+=", "\x85\xa0",
+]
+TEXT = st.sampled_from(NASTY) | st.text(max_size=40)
+NUMBER = st.integers(-JS_MAX_SAFE_INTEGER, JS_MAX_SAFE_INTEGER) | st.floats(allow_nan=False, allow_infinity=False, width=32)
+SCALAR = TEXT | NUMBER | st.booleans()
+KEY = TEXT.filter(lambda text: text not in ("", "__proto__"))
+DATA = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEY, inner, max_size=4), max_leaves=12)
+DOCUMENT = st.dictionaries(KEY, DATA, max_size=6)
+# One process reads many documents: starting it is what takes the time.
+BATCH = st.lists(DOCUMENT, min_size=10, max_size=20)
+SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def read_back(command: list[str], texts: list[str]) -> list:
+    """What ``command`` reads in the documents: it gets a JSON array of texts and prints one of the values."""
+    if not shutil.which(command[0]):
+        pytest.fail(f"{command[0]} is not installed: run `make bootstrap`")
+    done = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def same(one, other) -> bool:
+    """Equality of data, with numbers as numbers: 1 and 1.0 are one number in JavaScript."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return one == other or float(one) == float(other)
+    return one == other
+
+
+LUA = r"""
+local function decode(text)  -- the texts arrive as Lua source, made by the test from JSON with only \ddd escapes
+  return assert(load("return " .. text))()
+end
+local function show(value)
+  local kind = type(value)
+  if kind == "string" then
+    return '"' .. value:gsub('[%c"\\\128-\255]', function(c) return string.format("\\u00%02x", c:byte()) end) .. '"'
+  elseif kind == "number" then
+    if math.type(value) == "integer" then return tostring(value) end
+    return string.format("%.17g", value)
+  elseif kind == "boolean" then return tostring(value) end
+  local parts, n = {}, 0
+  for _ in pairs(value) do n = n + 1 end
+  if n == #value and n > 0 then
+    for _, item in ipairs(value) do parts[#parts + 1] = show(item) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  for key, item in pairs(value) do parts[#parts + 1] = show(tostring(key)) .. ":" .. show(item) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+local out = {}
+for _, text in ipairs(decode(io.read("a"))) do
+  local chunk, why = load("return " .. text)
+  out[#out + 1] = show(assert(chunk, why)())
+end
+print("[" .. table.concat(out, ",") .. "]")
+"""
+
+
+def lua_bytes(value):
+    """As the Lua script shows it: texts byte by byte; what is empty is a dictionary."""
+    if isinstance(value, str):
+        return value.encode().decode("latin-1")
+    if isinstance(value, list):
+        return [lua_bytes(item) for item in value] if value else {}
+    if isinstance(value, dict):
+        return {lua_bytes(key): lua_bytes(item) for key, item in value.items()}
+    return value
+
+
+@SLOW
+@given(BATCH)
+def test_lua_reads_it_back(documents):
+    def quoted(text: str) -> str:
+        return '"' + "".join(f"\\{b:03d}" for b in text.encode()) + '"'
+
+    source = "{" + ",".join(quoted(to_lua(d)) for d in documents) + "}"
+    done = subprocess.run(["lua5.4", "-e", LUA], input=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for document, seen in zip(documents, json.loads(done.stdout)):
+        assert same(seen, lua_bytes(document))
+
+
+NODE = """
+const texts = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+console.log(JSON.stringify(texts.map(text => require('vm').runInNewContext('var config = ' + text + '; config'))));
+"""
+
+
+@SLOW
+@given(BATCH)
+def test_node_reads_it_back(documents):
+    rendered = [to_js(document) for document in documents]
+    for document, seen in zip(documents, read_back(["node", "-e", NODE], rendered)):
+        assert same(seen, document)
+
+
+@given(DOCUMENT)
+def test_javascript_survives_html_and_server_side_includes(document):
+    text = to_js(document)
+    assert not {"<", ">", "&", "\u2028", "\u2029"} & set(text)
+
+
+RUBY = """
+require 'json'; require 'hocon'; require 'hocon/config_factory'
+texts = JSON.parse(STDIN.read)
+puts JSON.generate(texts.map { |text| Hocon::ConfigFactory.parse_string(text).resolve.root.unwrapped })
+"""
+
+
+@SLOW
+@given(BATCH)
+def test_ruby_hocon_reads_it_back(documents):
+    rendered = [to_hocon(document) for document in documents]
+    for document, seen in zip(documents, read_back(["ruby", "-e", RUBY], rendered)):
+        assert same(seen, document)
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="no Java")
+@settings(SLOW, max_examples=5)
+@given(BATCH)
+def test_the_daemons_own_parser_reads_it_back(typesafe_config, documents):
+    """com.typesafe:config, which jicofo and the videobridge read their files with."""
+    rendered = [to_hocon(document) for document in documents]
+    command = ["java", "-cp", str(typesafe_config), str(HERE / "HoconRoundTrip.java")]
+    for document, seen in zip(documents, read_back(command, rendered)):
+        assert same(seen, document)
+
+
+@pytest.mark.parametrize(
+    ("render", "value", "where"),
+    [
+        (to_lua, {"a": [1, None]}, "a.1"),
+        (to_lua, {"a": float("nan")}, "a"),
+        (to_lua, {"a": 2**64}, "a"),
+        (to_lua, {"a": {"b": b"bytes"}}, "a.b"),
+        (to_lua, {"a": "\ud800"}, "a"),
+        (to_lua, {(1, 2): "a"}, "(1, 2)"),
+        (to_js, {"a": {"b": 2**53}}, "a.b"),
+        (to_js, {"a": float("inf")}, "a"),
+        (to_js, {1: "a"}, "1"),
+        (to_js, {"a": {"__proto__": {}}}, "a.__proto__"),
+        (to_hocon, {"a": {"b": float("inf")}}, "a.b"),
+        (to_hocon, {"a": ["\udfff"]}, "a.0"),
+        (to_hocon, {"a": {1.5: 2}}, "a.1.5"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_with_its_path(render, value, where):
+    with pytest.raises(ValueError, match=f"`{where}`".replace("(", r"\(").replace(")", r"\)")):
+        render(value)
+
+
+@pytest.mark.parametrize("value", [["a"], "a", None, 1])
+def test_a_document_is_a_dictionary(value):
+    for render in (to_hocon, to_prosody):
+        with pytest.raises(ValueError, match="needs a dictionary"):
+            render(value)
+
+
+def test_prosody_hosts_and_components():
+    text = to_prosody({
+        "global": {"admins": [], "limits": {"c2s": {"rate": "512kb/s"}}},
+        "hosts": {"a.example": {"authentication": "internal_hashed"}, 'c"x': {"component": "muc", "storage": "memory"}},
+    })
+    assert text == (
+        'admins = {}\nlimits = {\n    c2s = {\n        rate = "512kb/s";\n    };\n}\n\n'
+        'VirtualHost "a.example"\n    authentication = "internal_hashed"\n\n'
+        'Component "c\\"x" "muc"\n    storage = "memory"\n'
+    )
+
+
+@pytest.mark.parametrize("name", [*sorted(PROSODY_RESERVED), "end", "two words", "a-b", "1a", ""])
+def test_a_name_that_would_be_code_is_no_option(name):
+    with pytest.raises(ValueError, match="cannot be the name of a Prosody option"):
+        to_prosody({"global": {name: True}})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"admins": []}, "`admins` is neither `global` nor `hosts`"),
+        ({"hosts": {"a": ["x"]}}, "`hosts.a` is no dictionary"),
+    ],
+)
+def test_a_configuration_of_another_shape_is_refused(config, message):
+    with pytest.raises(ValueError, match=message):
+        to_prosody(config)
