@@ -12,7 +12,6 @@ import socket
 import ssl
 import struct
 import time
-import typing as t
 
 
 class Site:

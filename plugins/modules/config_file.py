@@ -200,7 +200,7 @@ def redact(text: str, sensitive: t.Iterable[str]) -> str:
     'password = "********"'
     """
     for value in sorted(set(sensitive), key=len, reverse=True):
-        for form in {value, value.replace("\\", "\\\\").replace('"', '\\"')}:
+        for form in (value, value.replace("\\", "\\\\").replace('"', '\\"')):
             if form:
                 text = text.replace(form, "********")
     return text

@@ -61,9 +61,9 @@ import os
 import re
 import typing as t
 import urllib.error
-import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
 
 #: Port, protocol, role, and what the command line of its rightful holder has in it.
 PORTS = (
@@ -75,7 +75,9 @@ PORTS = (
     (8080, "tcp", "jvb", "jitsi-videobridge"),
     (10000, "udp", "jvb", "jitsi-videobridge"),
 )
-LISTEN, UNCONNECTED = "0A", "07"
+#: States in /proc/net (include/net/tcp_states.h of Linux).
+LISTEN = "0A"
+UNCONNECTED = "07"
 
 
 def sockets(text: str, protocol: str) -> dict[str, int]:
@@ -124,9 +126,9 @@ def port_problems(host: str, roles: t.Sequence[str], listening: t.Mapping[tuple[
         command = listening.get((protocol, port), "")
         if role in roles and command and mark not in command:
             program = os.path.basename(command.split()[0].rstrip(":"))
-            found.setdefault(program + role,
-                f"{host}: port {port}/{protocol} is held by `{program}`, and {role} needs it: stop that program "
-                "for good or move it, or give the role another host.")
+            sentence = (f"{host}: port {port}/{protocol} is held by `{program}`, and {role} needs it: stop that program for good "
+                        "or move it, or give the role another host.")
+            found.setdefault(program + role, sentence)
     return list(found.values())
 
 
@@ -159,8 +161,7 @@ def parse_packages(text: str) -> dict[str, list[str]]:
 def fetch_index(url: str) -> str | None:
     for ending, unpack in ((".xz", lzma.decompress), (".gz", gzip.decompress), ("", bytes)):
         try:
-            with urllib.request.urlopen(url + ending, timeout=20) as answer:
-                return unpack(answer.read()).decode(errors="replace")
+            return unpack(open_url(url + ending, timeout=20, http_agent="campus.jitsi").read()).decode(errors="replace")
         except (OSError, urllib.error.URLError, ValueError, lzma.LZMAError):
             continue
     return None

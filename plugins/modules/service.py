@@ -124,12 +124,12 @@ import socket
 import time
 import typing as t
 import urllib.error
-import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
 
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "ActiveEnterTimestamp",
-              "StateChangeTimestamp", "FragmentPath")
+              "StateChangeTimestamp")
 
 
 def parse_timestamp(text: str) -> float:
@@ -190,12 +190,6 @@ class Unit:
             self.module.fail_json(msg=f"`systemctl {' '.join(words)}` failed: {(err or out).strip()}", journal=log.splitlines())
         return code, out
 
-    def is_outdated(self, state: t.Mapping[str, str]) -> bool:
-        """Whether systemd must read its units again. It does not notice by itself that a unit which it has from a package
-        now has a file in /etc, too."""
-        own = [path for path in self.module.params["files"] if os.path.basename(path) == self.name and os.path.exists(path)]
-        return state["NeedDaemonReload"] == "yes" or any(path != state["FragmentPath"] for path in own)
-
     def state(self) -> dict[str, str]:
         _code, out = self.systemctl("show", "--timestamp=us+utc", "--property=" + ",".join(PROPERTIES), self.name)
         return {**dict.fromkeys(PROPERTIES, ""), **dict(line.split("=", 1) for line in out.splitlines() if "=" in line)}
@@ -204,9 +198,8 @@ class Unit:
 def post(url: str) -> bool:
     """POST nothing to ``url``. False when nobody answers."""
     try:
-        request = urllib.request.Request(url, data=b"", method="POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return 200 <= answer.status < 300
+        open_url(url, data=b"", method="POST", timeout=10, use_proxy=False)
+        return True
     except OSError:
         return False
 
@@ -214,8 +207,7 @@ def post(url: str) -> bool:
 def gauge(url: str, name: str) -> float | None:
     """The value of Prometheus gauge ``name`` at ``url``, None when it cannot be read."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            text = answer.read().decode(errors="replace")
+        text = open_url(url, timeout=10, use_proxy=False).read().decode(errors="replace")
     except OSError:
         return None
     match = re.search(rf"(?m)^{re.escape(name)}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)", text)
@@ -251,8 +243,7 @@ def ready(module: AnsibleModule) -> bool:
             with socket.create_connection(("localhost", port), timeout=2):
                 pass
         if url:
-            with urllib.request.urlopen(url, timeout=5):
-                pass
+            open_url(url, timeout=5, use_proxy=False)
     except urllib.error.HTTPError:
         return True
     except OSError:
@@ -304,9 +295,6 @@ def main() -> None:
     params = module.params
     unit = Unit(module)
     state = unit.state()
-    if not module.check_mode and unit.is_outdated(state):
-        unit.systemctl("daemon-reload")
-        state = unit.state()
     if params["drain_only"]:
         if state["ActiveState"] == "active" and not module.check_mode:
             drain(module)
@@ -331,6 +319,9 @@ def main() -> None:
                     f"(`systemctl restart {params['name']}`).")
     enable = state["UnitFileState"] not in ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect")
     if not module.check_mode:
+        # systemd says that it needs this only when a file changed that it knows; a first drop-in it does not know.
+        if action != "none" or state["NeedDaemonReload"] == "yes":
+            unit.systemctl("daemon-reload")
         if enable:
             unit.systemctl("enable", "--quiet", unit.name)
         if action == "restarted" and params["drain"]:

@@ -185,5 +185,3 @@ def pair_problem(certificate_text: str, key_text: str, names: t.Sequence[str], n
         if below.issuer != above.subject:
             return "the chain is not in order: each certificate must be followed by its issuer's"
     return None
-
-

@@ -235,6 +235,12 @@ class Lab:
                 break
         for mount in self._mounts():
             run("umount", "--lazy", mount, check=False)
+        for name in self.load().get("hosts", {}):
+            for group in control_groups(f"{self.ident}-{name}"):
+                for folder in sorted(group.rglob("*"), key=lambda path: len(path.parts), reverse=True):
+                    if folder.is_dir():
+                        remove_group(folder)
+                remove_group(group)
         run("ip", "link", "delete", self.bridge, check=False)
         run("nft", "delete", "table", "inet", self.table, check=False)
         if self.folder.exists():
@@ -344,7 +350,8 @@ class Lab:
         options = f"lowerdir={image},upperdir={place}/upper,workdir={place}/work"
         run("mount", "-t", "overlay", "overlay", "-o", options, str(root))
         (root / "etc/hostname").write_text(name + "\n", encoding="ascii")
-        table = "".join(f"{h['address']} {n}\n{h['address6']} {n}\n" for n, h in data["hosts"].items())
+        table = f"{data['gateway']} gateway.lab.test\n"
+        table += "".join(f"{h['address']} {n}\n{h['address6']} {n}\n" for n, h in data["hosts"].items())
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n" + table, encoding="ascii")
         (root / "etc/machine-id").write_text("", encoding="ascii")
         self._resolver(root)
@@ -364,6 +371,13 @@ class Lab:
     def start(self, name: str) -> None:
         """Start (again) the machine of host ``name``, whose root is mounted."""
         place = self.folder / "hosts" / name
+        groups = control_groups(f"{self.ident}-{name}")
+
+        def enter_groups() -> None:
+            for group in groups:
+                group.mkdir(exist_ok=True)
+                (group / "cgroup.procs").write_text("0", encoding="ascii")
+
         with open(place / "console.log", "a", encoding="utf-8") as log:
             subprocess.Popen(
                 [
@@ -372,6 +386,9 @@ class Lab:
                     "--timezone=off", "--link-journal=no", "--console=read-only", "--boot",
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                # On an outer machine with hybrid cgroups a Debian 12 inside cannot read its own: unified ones work.
+                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                preexec_fn=enter_groups,
             )
 
     @staticmethod
@@ -398,6 +415,30 @@ class Lab:
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=5"]
         flags = [word for option in options for word in ("-o", option)]
         return ["ssh", "-i", str(self.key), *flags, f"root@{hosts[name]['address']}", "--", *command]
+
+
+def control_groups(name: str) -> list[pathlib.Path]:
+    """The folder of a control group of its own for a machine, in each hierarchy that its systemd uses.
+
+    Without one, all machines started from one shell have one root of control groups, and a unit that is stopped on one
+    takes its namesakes on the others with it.
+    """
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    found = []
+    for line in pathlib.Path("/proc/1/cgroup").read_text(encoding="utf-8").splitlines():
+        _number, controllers, path = line.split(":", 2)
+        for _device, place, kind, options, *_rest in mounts:
+            named = controllers == "name=systemd" and kind == "cgroup" and "name=systemd" in options.split(",")
+            if named or (not controllers and kind == "cgroup2"):
+                root = "" if path in ("/", "/init.scope") else path
+                found.append(pathlib.Path(f"{place}{root}/campus-lab-{name}"))
+                break
+    return found
+
+
+def remove_group(folder: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def connects(address: str, port: int) -> bool:
