@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two headless Chromium hold a call, and each must see the other's colour.
+
+    call.py https://meet.example.edu --ca ca.crt --address 10.0.0.1 --out DIR
+
+Every browser is a process and profile of its own, with a camera that shows one colour. A browser has seen the call when a
+video that is not its own camera's plays, counts frames, and its middle has the other's colour. It works with Jitsi's own
+web client as with the stand-in's page, because it looks at nothing but `<video>` elements. The certificate is verified:
+the authority is put into the profile's own trust store, and nothing is told to ignore errors.
+
+Prints one JSON object: per browser the seconds until it saw the other, frames, colour, and the path of a screenshot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import uuid
+
+from playwright.sync_api import Error, Page, Playwright, sync_playwright
+
+#: Flags that make headless Chromium quiet and give it a camera; see the notes of the project's lab.
+FLAGS = (
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--disable-features=WebRtcHideLocalIpsWithMdns", "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required", "--mute-audio",
+)
+#: Names and colours of the participants: (red, green, blue).
+COLOURS = {"Ada": (200, 30, 40), "Blas": (30, 60, 210), "Carmen": (30, 170, 60)}
+WIDTH, HEIGHT = 320, 240
+
+#: All videos of the page: whether it plays, its frames, and the colour of its middle.
+LOOK = """() => [...document.querySelectorAll('video')].map(video => {
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 8;
+    const pen = canvas.getContext('2d');
+    let colour = null;
+    if (video.videoWidth > 0) {
+        pen.drawImage(video, video.videoWidth / 4, video.videoHeight / 4, video.videoWidth / 2, video.videoHeight / 2, 0, 0, 8, 8);
+        const data = pen.getImageData(0, 0, 8, 8).data;
+        colour = [0, 1, 2].map(part => Math.round([...data].filter((_, i) => i % 4 === part).reduce((a, b) => a + b) / 64));
+    }
+    const quality = video.getVideoPlaybackQuality ? video.getVideoPlaybackQuality() : {};
+    return {frames: quality.totalVideoFrames || 0, time: video.currentTime, paused: video.paused, colour};
+})"""
+
+
+#: What the stand-in's page says of itself; null on Jitsi's own.
+MEETING = """() => window.__meeting ? JSON.parse(JSON.stringify({
+    state: __meeting.state, layer: __meeting.layer, error: __meeting.error, p2p: __meeting.p2p, stats: __meeting.stats,
+})) : null"""
+
+
+def camera(path: pathlib.Path, colour: tuple[int, int, int]) -> None:
+    """A YUV4MPEG2 film of ten frames of one colour, which Chromium plays over and over (ITU-R BT.601, limited range)."""
+    red, green, blue = colour
+    luma = round(16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255)
+    cb = round(128 + (-37.797 * red - 74.203 * green + 112 * blue) / 255)
+    cr = round(128 + (112 * red - 93.786 * green - 18.214 * blue) / 255)
+    frame = b"FRAME\n" + bytes([luma]) * (WIDTH * HEIGHT) + bytes([cb]) * (WIDTH * HEIGHT // 4) + bytes([cr]) * (WIDTH * HEIGHT // 4)
+    path.write_bytes(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F15:1 Ip A1:1 C420jpeg\n".encode() + frame * 10)
+
+
+def near(one, other) -> bool:
+    """Whether two colours are the same to somebody who looks; codecs move them a little."""
+    return one is not None and all(abs(a - b) < 60 for a, b in zip(one, other))
+
+
+class Browser:
+    """One participant."""
+
+    def __init__(self, playwright: Playwright, name: str, home: pathlib.Path, options: argparse.Namespace):
+        self.name, self.home = name, home / name
+        self.home.mkdir()
+        camera(self.home / "camera.y4m", COLOURS[name])
+        self._trust(options.ca)
+        host = urllib.parse.urlsplit(options.url).hostname or ""
+        rules = [f"MAP {host} {options.address}", f"MAP {host}. {options.address}"] if options.address else []
+        self.log: list[str] = []
+        self.context = playwright.chromium.launch_persistent_context(
+            str(self.home / "profile"),
+            executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
+            headless=True,
+            args=[
+                *FLAGS, f"--use-file-for-fake-video-capture={self.home}/camera.y4m",
+                *(["--no-sandbox"] if os.geteuid() == 0 else []),
+                *([f"--host-resolver-rules={','.join(rules)}"] if rules else []),
+            ],
+            env={**os.environ, "HOME": str(self.home)},
+            locale=options.locale,
+            viewport={"width": 960, "height": 540},
+        )
+        self.page: Page = self.context.pages[0] if self.context.pages else self.context.new_page()
+        self.page.on("console", lambda message: self.log.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.log.append(f"error: {error}"))
+
+    def _trust(self, ca: str) -> None:
+        """Chromium on Linux reads its user's trust from an NSS database in the home folder."""
+        store = self.home / ".pki" / "nssdb"
+        store.mkdir(parents=True)
+        base = ["certutil", "-d", f"sql:{store}"]
+        subprocess.run([*base, "-N", "--empty-password"], check=True)
+        if ca:
+            subprocess.run([*base, "-A", "-n", "campus", "-t", "C,,", "-i", ca], check=True)
+
+    def join(self, url: str, room: str) -> None:
+        fragment = "&".join([
+            "config.prejoinConfig.enabled=false", "config.prejoinPageEnabled=false", "config.startWithAudioMuted=true",
+            f"userInfo.displayName={urllib.parse.quote(json.dumps(self.name))}",
+        ])
+        self.page.goto(f"{url}/{room}#{fragment}", wait_until="domcontentloaded", timeout=30000)
+
+    def look(self) -> list[dict]:
+        try:
+            return self.page.evaluate(LOOK)
+        except Error:
+            return []  # the page is just being loaded
+
+    def sees(self, other: str) -> dict | None:
+        """The playing video in the other's colour, when there is one with enough frames."""
+        for video in self.look():
+            if near(video["colour"], COLOURS[other]) and video["frames"] >= 10 and not video["paused"]:
+                return video
+        return None
+
+
+def hold(options: argparse.Namespace) -> dict:
+    """The call; raises AssertionError with what each browser saw."""
+    out = pathlib.Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    room = options.room or "call-" + uuid.uuid4().hex[:10]
+    names = list(COLOURS)[: options.participants]
+    home = pathlib.Path(tempfile.mkdtemp(prefix="campus.jitsi-call-"))
+    started = time.monotonic()
+    browsers: list[Browser] = []
+    try:
+        with sync_playwright() as playwright:
+            for name in names:
+                browsers.append(Browser(playwright, name, home, options))
+            opened = time.monotonic()
+            for browser in browsers:
+                browser.join(options.url, room)
+            seen: dict[tuple[str, str], dict] = {}
+            wanted = [(one.name, other) for one in browsers for other in names if other != one.name]
+            if len(names) > 2 and not options.bridge:
+                wanted = []
+            while len(seen) < len(wanted) and time.monotonic() - opened < options.timeout:
+                for browser in browsers:
+                    for pair in wanted:
+                        if pair[0] == browser.name and pair not in seen:
+                            video = browser.sees(pair[1])
+                            if video:
+                                seen[pair] = {**video, "seconds": round(time.monotonic() - opened, 1)}
+                time.sleep(0.1)
+            if options.stay:
+                time.sleep(options.stay)
+            result: dict = {"url": f"{options.url}/{room}", "browsers": {}, "seconds": round(time.monotonic() - started, 1)}
+            for browser in browsers:
+                picture = out / f"{browser.name}.png"
+                browser.page.screenshot(path=str(picture))
+                meeting = browser.page.evaluate(MEETING)
+                result["browsers"][browser.name] = {
+                    "colour": list(COLOURS[browser.name]),
+                    "screenshot": str(picture),
+                    "sees": {pair[1]: video for pair, video in seen.items() if pair[0] == browser.name},
+                    "videos": browser.look(),
+                    "meeting": meeting,
+                    "log": browser.log[-15:],
+                }
+            result["ok"] = len(seen) == len(wanted)
+            for browser in browsers:
+                browser.context.close()
+            return result
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", help="the site, https://NAME")
+    parser.add_argument("--address", default="", help="where NAME is, when DNS does not know it")
+    parser.add_argument("--ca", default="", help="PEM file of an authority to trust")
+    parser.add_argument("--room", default="", help="the room, a random one by default")
+    parser.add_argument("--participants", type=int, default=2, choices=[2, 3])
+    parser.add_argument("--bridge", action="store_true",
+                        help="three must see each other, too, which takes a bridge that forwards media: the stand-in's does not")
+    parser.add_argument("--timeout", type=float, default=45, help="seconds until both must have seen each other")
+    parser.add_argument("--stay", type=float, default=0, help="seconds to stay in the call after that")
+    parser.add_argument("--locale", default="en-US")
+    parser.add_argument("--out", default=".", help="where the screenshots go")
+    options = parser.parse_args()
+    options.url = options.url.rstrip("/")
+    try:
+        result = hold(options)
+    except (Error, subprocess.CalledProcessError, OSError) as error:
+        print(json.dumps({"ok": False, "error": str(error)}))
+        return 1
+    print(json.dumps(result, indent=1))
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of deployed hosts share. They run inside molecule, against the lab of a scenario, as `molecule verify`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import typing as t
+
+import pytest
+import testinfra
+import yaml
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@dataclasses.dataclass
+class Run:
+    """How a run of Ansible ended."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """The number of changes over all hosts."""
+        return sum(map(int, re.findall(r"(?m)^\S+\s+: ok=\d+\s+changed=(\d+)", self.output)))
+
+    @property
+    def changes(self) -> set[str]:
+        """The tasks that reported a change."""
+        return set(re.findall(r"(?s)TASK \[(?:\S+ : )?([^\]]+)\] \*+\n(?:(?!TASK \[).)*?^changed: ", self.output, re.MULTILINE))
+
+
+class Site:
+    """The installation under test."""
+
+    def __init__(self) -> None:
+        self.place = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+        self.inventory = self.place / "inventory"
+        data = yaml.safe_load((self.inventory / "ansible_inventory.yml").read_text(encoding="utf-8"))
+        self.hosts: dict[str, dict[str, t.Any]] = {}
+        self.groups: dict[str, list[str]] = {}
+        for name, group in data.items():
+            for host, variables in (group.get("hosts") or {}).items():
+                self.hosts.setdefault(host, {}).update(variables or {})
+                self.groups.setdefault(name, []).append(host)
+        self.domain = "meet.lab.test"
+        self.ca_file = str(self.inventory / ".jitsi" / "ca.crt")
+        self.environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"}
+
+    def of(self, role: str) -> list[str]:
+        """The names of the hosts of a role."""
+        return self.groups.get(f"jitsi_{role}") or self.groups["jitsi"]
+
+    def address(self, name: str) -> str:
+        return self.hosts[name]["ansible_host"]
+
+    def host(self, name: str) -> testinfra.host.Host:
+        """A host to look at."""
+        key = self.hosts[name]["ansible_private_key_file"]
+        return testinfra.get_host(
+            f"ssh://root@{self.address(name)}", ssh_identity_file=key, controlpersist=60,
+            ssh_extra_args="-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+        )
+
+    def of_one(self, role: str) -> testinfra.host.Host:
+        return self.host(self.of(role)[0])
+
+    def playbook(self, name: str = "campus.jitsi.site", *words: str, variables: dict[str, t.Any] | None = None,
+                 inventory: pathlib.Path | None = None, timeout: float = 300) -> Run:
+        """Run a playbook of the collection as users do."""
+        command = ["ansible-playbook", "-i", str(inventory or self.inventory), name, *words]
+        if variables:
+            command += ["-e", json.dumps(variables)]
+        done = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                              cwd=self.place, timeout=timeout)
+        return Run(done.returncode, done.stdout)
+
+    def module(self, host: str, name: str, arguments: dict[str, t.Any], *words: str) -> dict[str, t.Any]:
+        """Run one module on a host and return its result, with ``failed`` set either way."""
+        command = ["ansible", host, "-i", str(self.inventory), "-m", f"campus.jitsi.{name}", "-a", json.dumps(arguments), *words]
+        done = subprocess.run(command, env={**self.environment, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}, capture_output=True, text=True,
+                              check=False, cwd=self.place, timeout=300)
+        start = done.stdout.find("=> {")
+        assert start >= 0, done.stdout + done.stderr
+        result = json.JSONDecoder().raw_decode(done.stdout, start + 3)[0]
+        result["failed"] = bool(result.get("failed")) or done.returncode != 0
+        result["_shown"] = done.stdout + done.stderr
+        return result
+
+    def secret(self, label: str) -> str:
+        """A secret as the collection derives it."""
+        from ansible_collections.campus.jitsi.plugins.plugin_utils import _secrets
+
+        return _secrets.password(_secrets.read_root(str(self.inventory / ".jitsi" / "root.key"), None), label)
+
+    def log_in(self, host: testinfra.host.Host, user: str, password: str, server: str = "127.0.0.1", domain: str | None = None,
+               ca: str = "/usr/local/share/ca-certificates/campus.jitsi.crt") -> str:
+        """What becomes of a login at Prosody's port 5222 from a host, in one word."""
+        script = (pathlib.Path(__file__).parent / "xmpp_login.py").read_text(encoding="utf-8")
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as handle:
+            handle.write(script)
+            handle.flush()
+            name = host.backend.hostname
+            key = next(h["ansible_private_key_file"] for h in self.hosts.values() if h["ansible_host"] == name)
+            words = ["ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", f"root@{name}",
+                     "python3", "-", server, domain or f"auth.{self.domain}", user, ca]
+            # The password goes through the script's own text, not through a command line.
+            done = subprocess.run(words, input=f"PASSWORD = {password!r}\n{script}", capture_output=True, text=True, check=False, timeout=60)
+        return done.stdout.strip() or done.stderr.strip()
+
+    def check(self) -> list[t.Any]:
+        """Hold a conference of two participants; the steps."""
+        from ansible_collections.campus.jitsi.plugins.module_utils._conference import Check
+
+        web = self.address(self.of("nginx_meet")[0])
+        ca = pathlib.Path(self.ca_file).read_text(encoding="utf-8")
+        return Check(self.domain, address=web, ca=ca).run()
+
+    def connect(self) -> t.Any:
+        """How to reach the web site."""
+        from ansible_collections.campus.jitsi.plugins.module_utils._https import Site as Https
+
+        return Https(self.domain, address=self.address(self.of("nginx_meet")[0]), ca=pathlib.Path(self.ca_file).read_text(encoding="utf-8"))
+
+    def participant(self) -> t.Any:
+        """An anonymous XMPP session over WebSocket."""
+        from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import WebSocketSession
+
+        return WebSocketSession(self.connect(), self.domain, "/xmpp-websocket?room=verify")
+
+
+@pytest.fixture(scope="session")
+def site() -> Site:
+    """The installation under test."""
+    if "MOLECULE_EPHEMERAL_DIRECTORY" not in os.environ:
+        pytest.skip("runs inside molecule: tests/scenario default verify")
+    return Site()
+
+
+def works(steps: t.Sequence[t.Any]) -> None:
+    """Assert that a conference works."""
+    from ansible_collections.campus.jitsi.plugins.module_utils._conference import table
+
+    assert steps[-1].ok, "\n".join(table(steps)) + f"\n{steps[-1].hint}"
