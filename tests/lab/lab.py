@@ -36,7 +36,8 @@ import time
 
 STATE = pathlib.Path(os.environ.get("CAMPUS_JITSI_LAB_DIR", "/var/tmp/campus.jitsi-lab"))
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-MIRROR = os.environ.get("CAMPUS_JITSI_LAB_MIRROR", "http://deb.debian.org")
+#: Where hosts get Debian from, such as ``http://mirror.example.edu``; without it, where mmdebstrap does.
+MIRROR = os.environ.get("CAMPUS_JITSI_LAB_MIRROR", "")
 SUITES = {"bookworm": "12", "trixie": "13"}
 INCLUDE = (
     "systemd,systemd-sysv,dbus,python3,python3-apt,iproute2,ca-certificates,procps,openssh-server,sudo"
@@ -155,7 +156,7 @@ def doctor() -> None:
 
 def base_image(suite: str) -> pathlib.Path:
     """The folder of a fresh Debian ``suite``, made once and kept; its name carries the recipe."""
-    recipe = "\n".join([INCLUDE, MIRROR, suite, "2"])
+    recipe = "\n".join([INCLUDE, MIRROR, suite, "3"])
     folder = STATE / "base" / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
     with locked(f"base-{suite}"):
         if (folder / "usr").is_dir():
@@ -165,13 +166,11 @@ def base_image(suite: str) -> pathlib.Path:
         say(f"building the base image of Debian {SUITES[suite]} ({suite}), about half a minute, once")
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        sources = "\n".join(
-            [
-                f"deb {MIRROR}/debian {suite} main",
-                f"deb {MIRROR}/debian {suite}-updates main",
-                f"deb {MIRROR}/debian-security {suite}-security main",
-            ]
-        )
+        sources = [
+            f"deb {MIRROR}/debian {suite} main",
+            f"deb {MIRROR}/debian {suite}-updates main",
+            f"deb {MIRROR}/debian-security {suite}-security main",
+        ] if MIRROR else []
         run(
             "mmdebstrap",
             "--variant=apt",
@@ -183,8 +182,7 @@ def base_image(suite: str) -> pathlib.Path:
             "--customize-hook=chroot \"$1\" systemctl enable systemd-networkd ssh",
             suite,
             str(partial),
-            "-",
-            input=sources,
+            *sources,
         )
         partial.rename(folder)
     return folder

@@ -1,0 +1,63 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- STAND-IN of the campus.jitsi tests for the module of the same name: anonymous login with a random user name; one
+-- that resumes an earlier session keeps its name.
+
+local sasl = require "util.sasl";
+local uuid = require "util.uuid".generate;
+
+module:depends("jitsi_session");
+
+local provider = {};
+
+local function not_supported()
+	return nil, "Anonymous users only";
+end
+
+for _, name in ipairs { "test_password", "set_password", "create_user", "delete_user" } do
+	provider[name] = not_supported;
+end
+
+function provider.get_password()
+	return nil;
+end
+
+function provider.user_exists()
+	return nil;
+end
+
+local function resumed_name(previd)
+	if previd then
+		for _, other in pairs(prosody.full_sessions) do
+			if other.resumption_token == previd then
+				return other.username;
+			end
+		end
+	end
+end
+
+function provider.get_sasl_handler(session)
+	return sasl.new(module.host, {
+		anonymous = function (handler)
+			handler.resumed_name = resumed_name(session.previd);
+			return true;
+		end;
+	});
+end
+
+-- Prosody's own mechanism always takes a new name.
+sasl.registerMechanism("ANONYMOUS", { "anonymous" }, function (handler)
+	local name;
+	repeat
+		name = uuid();
+	until handler.profile.anonymous(handler, name, handler.realm);
+	handler.username = handler.resumed_name or name;
+	return "success";
+end);
+
+module:provides("auth", provider);
+
+module:hook("pre-resource-unbind", function (event)
+	prosody.events.fire_event("jitsi-pre-session-unbind", {
+		jid = event.session.full_jid, session = event.session, error = event.error
+	});
+end, 11);

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every trap of Jitsi that touches these roles, each with a test of its name.
+
+What a trap is and where it was met is in docs/traps.md.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+import uuid
+
+import pytest
+from conftest import works
+
+from ansible_collections.campus.jitsi.plugins.module_utils import _xmpp
+
+
+@pytest.fixture
+def room(site):
+    """A conference with its focus, and how to enter it; everybody leaves at the end."""
+    place = f"trap-{uuid.uuid4().hex[:10]}@conference.{site.domain}"
+    sessions = []
+
+    def enter():
+        session = site.participant()
+        if not sessions:
+            session.iq("set", f"focus.{site.domain}", f'<conference xmlns="{_xmpp.FOCUS}" room="{place}" machine-uid="trap"/>')
+        session.nick = uuid.uuid4().hex[:8]
+        session.join(place, session.nick)
+        sessions.append(session)
+        return session
+
+    enter.place = place
+    yield enter
+    for session in sessions:
+        try:
+            session.leave(place, session.nick)
+            session.close()
+        except (OSError, _xmpp.XmppError):
+            continue
+
+
+def wait_for(ask, seconds, every=0.5):
+    """What ``ask`` answers, once it is true; its last answer otherwise."""
+    end = time.monotonic() + seconds
+    while not (answer := ask()) and time.monotonic() < end:
+        time.sleep(every)
+    return answer
+
+
+def prosody(site, code: str) -> str:
+    """What the live Prosody answers to a piece of Lua."""
+    return site.of_one("prosody").check_output("prosodyctl shell %s", f"> {code}")
+
+
+# --- Prosody -------------------------------------------------------------------------------------------------------
+
+
+def test_trap_no_room_owner_on_prosody_13(site, room):
+    """component_admins_as_room_owners: without it jicofo is nobody in its own rooms on Prosody 13."""
+    session = room()
+    assert wait_for(lambda: (session.poll(0.3), session.occupants(room.place).get("focus"))[1], 10) == "owner"
+
+
+def test_trap_the_roster_of_focus(site):
+    """client_proxy forwards to jicofo only when it sees its presence, which takes a subscription in the roster."""
+    session = site.participant()
+    answer = session.iq("set", f"focus.{site.domain}", f'<conference xmlns="{_xmpp.FOCUS}" room="x-{uuid.uuid4().hex}@conference.{site.domain}" machine-uid="r"/>')
+    assert answer.find(f"{{{_xmpp.FOCUS}}}conference").get("ready") == "true"
+    session.close()
+    stored = site.of_one("prosody").file("/var/lib/prosody/auth%2emeet%2elab%2etest/roster/focus.dat").content_string
+    assert re.search(r'\["focus\.meet\.lab\.test"\] = \{[^}]*\["subscription"\] = "(both|from)"', stored)
+
+
+def test_trap_10_kilobytes_a_second_on_websocket_clients(site, room):
+    """The default limits of mod_limits would take half a minute for what a browser sends in a second."""
+    sender, receiver = room(), room()
+    number, size = 30, 10_000
+    started = time.monotonic()
+    for index in range(number):
+        sender._write(f'<message xmlns="jabber:client" type="groupchat" to="{room.place}" id="m{index}"><body>{"x" * size}</body></message>')
+        time.sleep(0.02)
+
+    def arrived():
+        receiver.poll(0.5)
+        return sum(element.find("{jabber:client}body") is not None for element in receiver.received) >= number
+
+    assert wait_for(arrived, 20, every=0)
+    # 300 kB at 10 kB/s are 30 s. This asks for a limit that is not there and measures no speed.
+    assert time.monotonic() - started < 20
+
+
+def test_trap_ghosts_after_a_lost_client(site, room):
+    """Somebody whose machine vanished is still shown while his stream hibernates: with the default for minutes."""
+    watcher, ghost = room(), room()
+    assert wait_for(lambda: (watcher.poll(0.3), ghost.nick in watcher.occupants(room.place))[1], 10)
+    # Not a word of goodbye, neither of XMPP nor of WebSocket nor of TLS.
+    raw = socket.socket(fileno=ghost.socket.socket.detach())
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    raw.close()
+    assert wait_for(lambda: (watcher.poll(1), ghost.nick not in watcher.occupants(room.place))[1], 30, every=0)
+
+
+def test_trap_an_unfiltered_brewery(site):
+    """The packaged room of the bridges lets anybody in who asks: with its passwordless stranger as a bridge."""
+    session = site.participant()
+    for name in ("jvbbrewery", "JvbBrewery", f"new-{uuid.uuid4().hex[:6]}"):
+        with pytest.raises(_xmpp.XmppError):
+            session.join(f"{name}@internal.auth.{site.domain}", "stranger", timeout=3)
+    session.close()
+
+
+def test_trap_x_forwarded_for_missing_on_websocket(site):
+    """The packaged site passes the client's address on for BOSH only: Prosody then takes every WebSocket for loopback."""
+    session = site.participant()
+    user, _slash, _resource = session.jid.partition("/")
+    shown = prosody(site, f'return prosody.bare_sessions["{user}"] and next(prosody.bare_sessions["{user}"].sessions) and '
+                          f'select(2, next(prosody.bare_sessions["{user}"].sessions)).ip')
+    session.close()
+    # As the web host sees this machine: the gateway of the lab.
+    gateway = site.address(site.of("nginx_meet")[0]).rpartition(".")[0] + ".1"
+    assert gateway in shown
+
+
+def test_trap_rooms_that_are_locked_and_jids_that_are_hidden(site, room):
+    """muc_room_locking makes clients fail to join; without public JIDs jicofo does not know who is who."""
+    first, second = room(), room()
+    assert wait_for(lambda: (first.poll(0.3), second.nick in first.occupants(room.place))[1], 10)
+    items = [e.find(f".//{{{_xmpp.MUC_USER}}}item") for e in first.received if (e.get("from") or "").endswith("/" + second.nick)]
+    assert any(item is not None and item.get("jid") for item in items)
+
+
+def test_trap_a_hundred_rooms(site):
+    """With storage in memory a room that falls out of the cache is gone, and the default cache holds 100."""
+    text = site.of_one("prosody").file(f"/etc/prosody/conf.avail/{site.domain}.cfg.lua").content_string
+    rooms = text.split('\nComponent "')
+    for component in ("conference", "breakout", "lobby", "internal.auth"):
+        (part,) = [part for part in rooms if part.startswith(f'{component}.{site.domain}" "muc"')]
+        assert int(re.search(r"muc_room_cache_size = (\d+)", part).group(1)) >= 1000
+
+
+def test_trap_5281_on_all_interfaces(site):
+    """Prosody's HTTPS port listens on all interfaces with whatever certificate it finds. Federation is open, too."""
+    open_ports = site.of_one("prosody").check_output("ss --no-header --listening --tcp --numeric")
+    assert ":5269 " not in open_ports
+    if len(site.hosts) == 1:
+        assert ":5281 " not in open_ports
+
+
+def test_trap_modules_that_do_not_load(site):
+    """Old guides list modules that are gone; Prosody then logs errors and goes on without."""
+    host = site.of_one("prosody")
+    log = host.run("grep -hE '(error|warn)\\s' /var/log/prosody/prosody.log /var/log/prosody/prosody.err").stdout
+    # What other tests provoke: strangers at the brewery's door, browsers that do not trust the authority.
+    harmless = ("Received SIGTERM", "Error during SSL", "Resource Limit reached", "unauthorized presence", "Refused presence from")
+    assert [line for line in log.splitlines() if line.strip() and not any(word in line for word in harmless)] == []
+
+
+def test_trap_prosody_without_unbound(site):
+    """Without lua-unbound every start and every prosodyctl complains."""
+    done = site.of_one("prosody").run("prosodyctl shell 'host:list()'")
+    assert "unable to find" not in done.stdout + done.stderr
+
+
+def test_trap_a_host_that_inherits_another_certificate(site):
+    """In 0.12 a host without ssl of its own takes its parent's, and the components' login fails."""
+    host = site.of_one("prosody")
+    names = host.check_output("openssl x509 -noout -ext subjectAltName -in /etc/prosody/certs/auth.%s.crt", site.domain)
+    assert f"DNS:auth.{site.domain}" in names and f"DNS:{site.domain}" in names
+
+
+# --- the bridge ----------------------------------------------------------------------------------------------------
+
+
+def test_trap_a_bridge_with_only_private_addresses_is_healthy(site):
+    """A bridge without a public address calls itself unhealthy a minute after its start, and jicofo leaves it out."""
+    for name in site.of("jvb"):
+        host = site.host(name)
+        # The first check runs a minute after the start, the verdict is the one of the last check.
+        started = host.check_output("systemctl show --property=ActiveEnterTimestampMonotonic --value jitsi-videobridge2")
+        age = float(host.check_output("cut -d' ' -f1 /proc/uptime")) - int(started) / 1e6
+        time.sleep(max(0.0, 80 - age))
+        status = host.check_output("python3 -c %s", "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/about/health').status)")
+        assert status == "200", name
+
+
+def test_trap_somebody_elses_stun_server(site):
+    """The packaged bridge asks a server of its makers for its address, and the packaged client does."""
+    for name in site.of("jvb"):
+        text = site.host(name).file("/etc/jitsi/videobridge/jvb.conf").content_string
+        assert "addresses = []" in text and "jitsi.net" not in text
+        assert re.search(r"aws \{\s+enabled = false", text)
+    _status, _headers, body = site.connect().request("GET", "/config.js")
+    assert b'"stunServers": []' in body and b"jitsi.net" not in body
+
+
+def test_trap_tls_is_optional_on_loopback(site):
+    """A bridge whose Prosody is on loopback would go on without TLS if it were not offered."""
+    for name in site.of("jvb"):
+        text = site.host(name).file("/etc/jitsi/videobridge/jvb.conf").content_string
+        assert 'SECURITY_MODE = "required"' in text
+        assert "DISABLE_CERTIFICATE_VERIFICATION" not in text
+    assert "disable-certificate-verification" not in site.of_one("jicofo").file("/etc/jitsi/jicofo/jicofo.conf").content_string
+
+
+def test_trap_systemctl_restart_cuts_calls(site, room):
+    """A bridge with participants is drained before it is restarted; when they stay, it stays, too, on its old settings."""
+    name = site.of("jvb")[0]
+    host = site.host(name)
+    first, second = room(), room()
+
+    def on_this_bridge():
+        for session in (first, second):
+            session.poll(0.3)
+        return "local_endpoints 0" not in metrics(host) and "local_endpoints" in metrics(host)
+
+    if len(site.of("jvb")) > 1:
+        pytest.skip("which of several bridges has the conference is jicofo's choice; the one-host scenario tests this")
+    assert wait_for(on_this_bridge, 20)
+    before = host.check_output("systemctl show --property=InvocationID --value jitsi-videobridge2")
+    wish = {"jvb_config": {"videobridge": {"stats": {"interval": "7 seconds"}}}, "jvb_drain_timeout": 3}
+    refused = site.playbook("campus.jitsi.site", "--tags", "jvb", variables=wish)
+    assert refused.code != 0 and re.search(r"still has 2 users after 3 s; it takes new ones again", re.sub(r"\s+", " ", refused.output)), refused.output[-3000:]
+    assert host.check_output("systemctl show --property=InvocationID --value jitsi-videobridge2") == before
+    assert '"drain":false' in drain_state(host)
+    for session in (first, second):
+        session.leave(room.place, session.nick)
+    assert wait_for(lambda: "local_endpoints 0" in metrics(host), 40)
+    # The next run sees by itself that the bridge was started before its settings changed.
+    done = site.playbook("campus.jitsi.site", "--tags", "jvb", variables=wish)
+    assert done.code == 0 and done.changes == {"Run the videobridge"}, done.output[-3000:]
+    back = site.playbook("campus.jitsi.site", "--tags", "jvb")
+    assert back.code == 0, back.output[-3000:]
+    works(site.check())
+
+
+def metrics(host) -> str:
+    return host.check_output("python3 -c %s", "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/metrics').read().decode())")
+
+
+def drain_state(host) -> str:
+    return host.check_output("python3 -c %s", "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/colibri/drain').read().decode())")
+
+
+# --- packages and nginx --------------------------------------------------------------------------------------------
+
+
+def test_trap_a_stray_account_of_the_package(site):
+    """The package registers jvb with a password of its own when it thinks that it made the configuration."""
+    accounts = site.of_one("prosody").check_output("ls /var/lib/prosody/auth%2emeet%2elab%2etest/accounts")
+    assert "jvb.dat" not in accounts.split()
+
+
+def test_trap_jaas_hosts_that_nobody_asked_for(site):
+    """The package adds hosts for a paid service unless it finds their name."""
+    assert not site.of_one("prosody").file("/etc/prosody/conf.avail/jaas.cfg.lua").exists
+
+
+def test_trap_memory_settings_in_files_that_packages_rewrite(site):
+    """/etc/jitsi/jicofo/config loses JICOFO_MAX_MEMORY on every upgrade: the setting is in the unit."""
+    host = site.of_one("jicofo")
+    assert "JICOFO_MAX_MEMORY" not in host.file("/etc/jitsi/jicofo/config").content_string
+    assert "JICOFO_MAX_MEMORY=" in host.check_output("systemctl show --property=Environment --value jicofo")
+
+
+def test_trap_a_service_that_upgrades_leave_stopped(site):
+    """invoke-rc.d --skip-systemd-native passes over a service with a unit file of its own: jicofo must not have one."""
+    host = site.of_one("jicofo")
+    assert host.check_output("systemctl show --property=SourcePath --value jicofo") == "/etc/init.d/jicofo"
+
+
+def test_trap_the_upgrade_header_of_websockets(site):
+    """Without Upgrade and Connection, and with a Host that Prosody does not know, browsers fall back or fail."""
+    session = site.participant()
+    assert session.jid
+    session.close()
+
+
+def test_trap_config_js_inside_the_page(site):
+    """The page includes config.js through nginx: a text that ends a script there would end the page."""
+    _status, _headers, page = site.connect().request("GET", "/some-room")
+    _status, _headers, config = site.connect().request("GET", "/config.js")
+    assert config.split(b"\n")[1][:20] in page
+    assert b"<!--#" not in page and b"<!--#" not in config
+
+
+def test_trap_rooms_of_a_tenant(site):
+    """/TENANT/ROOM: the addresses in config.js follow, and BOSH and WebSocket under the tenant reach Prosody."""
+    https = site.connect()
+    _status, _headers, config = https.request("GET", "/physics/config.js")
+    assert b"}('physics.', 'physics/'));" in config
+    _status, _headers, page = https.request("GET", "/physics/some-room")
+    assert b"}('physics.', 'physics/'));" in page
+    session = _xmpp.WebSocketSession(https, site.domain, "/physics/xmpp-websocket?room=x")
+    session.close()
+    _xmpp.BoshSession(https, site.domain, "/physics/http-bind?room=x").close()
+
+
+def test_trap_tokens_in_the_log(site):
+    """Tokens come in the query of a URL, and a log keeps it."""
+    site.connect().request("GET", "/some-room?jwt=verysecrettoken&x=1")
+    site.connect().request("GET", "/http-bind?room=x&token=verysecrettoken")
+    log = site.of_one("nginx_meet").file("/var/log/nginx/access.log").content_string
+    assert "some-room?[redacted]" in log and "verysecrettoken" not in log
