@@ -10,7 +10,7 @@ mounts, the bridge, one nftables table, one folder) carries its id, so labs of o
     lab.py up demo --host meet:trixie [--host bridge1:bookworm] [--serve DIR]
     lab.py ssh demo meet [command ...]
     lab.py list
-    lab.py down demo | --all
+    lab.py down demo | --mine | --all
 
 Only the standard library and Debian's packages are used. ``up`` prints one JSON object: the hosts with their
 addresses, the SSH key, the gateway, and the URL of the folder given with ``--serve``.
@@ -89,7 +89,7 @@ def subnet6(index: int) -> ipaddress.IPv6Network:
 
 def parse_host(text: str) -> tuple[str, str]:
     """``name[:suite]`` to (name, suite); the suite is trixie when it is not given."""
-    name, _, suite = text.partition(":")
+    name, _colon, suite = text.partition(":")
     suite = suite or "trixie"
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
         raise Refused(f"host name {name!r} is not usable: take lower case letters, digits and hyphens.")
@@ -474,6 +474,7 @@ def main(arguments: list[str] | None = None) -> int:
     verb.add_argument("--serve", metavar="DIR", help="a folder to serve over HTTP to the hosts, as a package mirror")
     verb = verbs.add_parser("down", help="remove a lab and all that it made")
     verb.add_argument("name", nargs="?")
+    verb.add_argument("--mine", action="store_true", help="all labs of this checkout")
     verb.add_argument("--all", action="store_true", help="the labs of every checkout of this machine")
     verb = verbs.add_parser("base", help="build the base images, so that the first `up` is quick")
     verb.add_argument("suite", nargs="*", default=sorted(SUITES))
@@ -503,9 +504,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps(lab.up(hosts, options.serve), indent=1))
             say(f"{options.name}: {len(hosts)} host(s) up in {time.monotonic() - started:.1f} s")
         elif options.verb == "down":
-            if not options.all and not options.name:
-                raise Refused("say which lab to remove, or --all.")
-            for lab in all_labs() if options.all else [Lab(lab_id(options.name))]:
+            if not (options.all or options.mine or options.name):
+                raise Refused("say which lab to remove, or --mine, or --all.")
+            mine = [lab for lab in all_labs() if lab.ident == lab_id(lab.ident[7:])]
+            for lab in all_labs() if options.all else mine if options.mine else [Lab(lab_id(options.name))]:
                 with locked("labs"):
                     say(f"{lab.ident}: {'removed' if lab.down() else 'was not there'}")
         elif options.verb == "base":

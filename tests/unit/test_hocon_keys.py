@@ -65,7 +65,8 @@ def test_known(known):
         (config("videobridge.ice"), "`videobridge.ice` is a group of keys, not a value"),
         (config("ice4j.mappings", [{"localaddress": "a"}]), "`ice4j.mappings[].localaddress`: did you mean `ice4j.mappings[].local-address`?"),
         ({"videobridge": {"ice.udp.port": 1}}, '`videobridge."ice.udp.port"`: did you mean `videobridge.ice.udp.port`?'),
-        (config("videobridge.apis.xmpp-client.configs.shard.HOSTNAM"), "`videobridge.apis.xmpp-client.configs.shard.HOSTNAM`: did you mean `videobridge.apis.xmpp-client.configs.shard.HOSTNAME`?"),
+        (config("videobridge.apis.xmpp-client.configs.shard.HOSTNAM"),
+         "`videobridge.apis.xmpp-client.configs.shard.HOSTNAM`: did you mean `videobridge.apis.xmpp-client.configs.shard.HOSTNAME`?"),
     ],
 )
 def test_unknown(wrong, message):

@@ -140,7 +140,7 @@ class Site:
 def site() -> Site:
     """The installation under test."""
     if "MOLECULE_EPHEMERAL_DIRECTORY" not in os.environ:
-        pytest.skip("runs inside molecule: tests/scenario default verify")
+        pytest.skip("runs inside molecule: tests/scenario.py default verify")
     return Site()
 
 

@@ -67,7 +67,8 @@ def test_trap_no_room_owner_on_prosody_13(site, room):
 def test_trap_the_roster_of_focus(site):
     """client_proxy forwards to jicofo only when it sees its presence, which takes a subscription in the roster."""
     session = site.participant()
-    answer = session.iq("set", f"focus.{site.domain}", f'<conference xmlns="{_xmpp.FOCUS}" room="x-{uuid.uuid4().hex}@conference.{site.domain}" machine-uid="r"/>')
+    room = f"x-{uuid.uuid4().hex}@conference.{site.domain}"
+    answer = session.iq("set", f"focus.{site.domain}", f'<conference xmlns="{_xmpp.FOCUS}" room="{room}" machine-uid="r"/>')
     assert answer.find(f"{{{_xmpp.FOCUS}}}conference").get("ready") == "true"
     session.close()
     stored = site.of_one("prosody").file("/var/lib/prosody/auth%2emeet%2elab%2etest/roster/focus.dat").content_string

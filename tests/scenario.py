@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run molecule for one scenario with everything that it needs around it.
 
-    tests/scenario default:bookworm test              the whole sequence, on Debian 12 where the scenario leaves the choice
-    tests/scenario split converge                     one command of molecule, the hosts stay
-    tests/scenario split pytest -k roster             some of the tests that `verify` runs
-    tests/scenario split ssh core [command ...]       a shell on a host of the scenario's lab
+    tests/scenario.py default:bookworm test              the whole sequence, on Debian 12 where the scenario leaves the choice
+    tests/scenario.py split converge                     one command of molecule, the hosts stay
+    tests/scenario.py split pytest -k roster             some of the tests that `verify` runs
+    tests/scenario.py split ssh core [command ...]       a shell on a host of the scenario's lab
 
 Builds and installs the collection's archive, finds or builds Jitsi's packages (JITSI_PACKAGES), and gives each scenario
 and suite a lab and a folder of its own, so that two can run side by side.
@@ -14,17 +14,17 @@ and suite a lab and a folder of its own, so that two can run side by side.
 from __future__ import annotations
 
 import argparse
-import importlib.machinery
-import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import sys
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-_loader = importlib.machinery.SourceFileLoader("campus_tool", str(CHECKOUT / "tests" / "tool"))
-tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("campus_tool", _loader))
-_loader.exec_module(tool)
+import tool
+
+CHECKOUT = tool.CHECKOUT
+sys.path.insert(0, str(CHECKOUT / "tests" / "lab"))
+import lab  # noqa: E402
 
 
 def environment(scenario: str, suite: str) -> dict[str, str]:
@@ -32,6 +32,9 @@ def environment(scenario: str, suite: str) -> dict[str, str]:
     name = scenario.replace("_", "-") + (f"-{suite}" if suite else "")
     place = tool.BUILD / "molecule" / name
     place.mkdir(parents=True, exist_ok=True)
+    if not lab.Lab(lab.lab_id(name)).folder.exists():
+        # Molecule would go on with hosts that are gone, and whose addresses others may have.
+        shutil.rmtree(place / "ephemeral", ignore_errors=True)
     source = tool.packages(os.environ.get("JITSI_PACKAGES", "auto"))
     repository: dict[str, str] = {}
     if "release1" in source:
@@ -52,6 +55,8 @@ def environment(scenario: str, suite: str) -> dict[str, str]:
         "CAMPUS_SUITE": suite or "trixie",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(place / "ephemeral"),
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
+        "ANSIBLE_COLLECTIONS_PATH": str(tool.collection()),
+        "ANSIBLE_INJECT_FACT_VARS": "false",
         "ANSIBLE_FORCE_COLOR": "0",
         "NO_COLOR": "1",
         "PY_COLORS": "0",

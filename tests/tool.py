@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the Makefile's targets have in common: the tools, the built collection, and where Jitsi's packages come from.
 
-    tests/tool bootstrap demo|test   install what is missing (Debian packages as root, Python packages in .venv)
-    tests/tool collection            build the archive, install it into .build/collections, print that path
-    tests/tool stage                 copy the checkout to where Ansible's own tools want a collection, print that path
-    tests/tool packages              build or find Jitsi's packages, print where hosts of a lab get them as JSON
-    tests/tool docs [--check]        write the tables of variables into the roles' READMEs, or fail when they are old
+    tests/tool.py bootstrap demo|test   install what is missing (Debian packages as root, Python packages in .venv)
+    tests/tool.py collection            build the archive, install it into .build/collections, print that path
+    tests/tool.py stage                 copy the checkout to where Ansible's own tools want a collection, print that path
+    tests/tool.py packages              build or find Jitsi's packages, print where hosts of a lab get them as JSON
+    tests/tool.py sanity                ansible-test sanity over what the archive holds
+    tests/tool.py clean                 remove .build, and all labs of this checkout
+    tests/tool.py docs [--check]        write the tables of variables into the roles' READMEs, or fail when they are old
 
 Only the standard library is used, so that it runs before anything is installed.
 """
@@ -18,6 +20,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -155,6 +158,35 @@ def collection() -> pathlib.Path:
     return place
 
 
+def sanity() -> None:
+    """ansible-test sanity over the content of the archive, with the output on the terminal."""
+    place = BUILD / "sanity"
+    target = place / "ansible_collections" / "campus" / "jitsi"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(collection() / "ansible_collections" / "campus" / "jitsi", target)
+    # ansible-test asks git for the files; without a repository here it would find the checkout's, which ignores this folder.
+    run("git", "init", "--quiet", target)
+    # Its environments are made without pip, which it would download from a host of its own; Python brings one along. The
+    # name of the file has the version that this release of ansible-test asks for.
+    requirements = VENV / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/ansible_test/_internal/python_requirements.py"
+    version = re.search(r"pip='([0-9.]+)'", requirements.read_text(encoding="utf-8"))
+    if not version:
+        raise Failure(f"{requirements} does not say which pip ansible-test wants: adapt `sanity` in tests/tool.py to this release.")
+    script = place / ".ansible" / "test" / "cache" / f"get_pip_{version[1].replace('.', '_')}.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text("import ensurepip\nensurepip.bootstrap(upgrade=True)\n", encoding="ascii")
+    command = [str(VENV / "bin" / "ansible-test"), "sanity", "--color", "no", "--python", f"{sys.version_info[0]}.{sys.version_info[1]}"]
+    environment = {**os.environ, "HOME": str(place), "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}"}
+    if subprocess.run(command, cwd=target, env=environment, check=False).returncode:
+        raise Failure("ansible-test sanity found something, see above.")
+
+
+def clean() -> None:
+    """Remove all that the other commands made in the checkout, but for the Python environment."""
+    run(sys.executable, CHECKOUT / "tests/lab/lab.py", "down", "--mine")
+    shutil.rmtree(BUILD, ignore_errors=True)
+
+
 # --- Jitsi's packages ----------------------------------------------------------------------------------------------
 
 
@@ -191,7 +223,7 @@ def archive_answers() -> bool:
 
 # --- documentation -------------------------------------------------------------------------------------------------
 
-BEGIN, END = "<!-- variables: made by `tests/tool docs` -->\n", "<!-- end of variables -->\n"
+BEGIN, END = "<!-- variables: made by `tests/tool.py docs` -->\n", "<!-- end of variables -->\n"
 
 
 def docs(check: bool) -> None:
@@ -256,6 +288,8 @@ def main() -> int:
     verbs.add_parser("collection")
     verbs.add_parser("stage")
     verbs.add_parser("packages").add_argument("--mode", default=os.environ.get("JITSI_PACKAGES", "auto"))
+    verbs.add_parser("sanity")
+    verbs.add_parser("clean")
     verbs.add_parser("docs").add_argument("--check", action="store_true")
     options = parser.parse_args()
     try:
@@ -267,6 +301,10 @@ def main() -> int:
             print(stage())
         elif options.verb == "packages":
             print(json.dumps(packages(options.mode), indent=1))
+        elif options.verb == "sanity":
+            sanity()
+        elif options.verb == "clean":
+            clean()
         else:
             docs(options.check)
     except Failure as failure:
