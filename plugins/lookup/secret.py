@@ -29,7 +29,8 @@ options:
     type: path
   given:
     description:
-      - Secrets that are given instead of derived, by label. Keep them in a vault. Default, the variable C(jitsi_secrets).
+      - Secrets that are given instead of derived, by label, at least 16 characters each. Keep them in a vault. Default, the
+        variable C(jitsi_secrets).
     type: dict
   generations:
     description: The generation of a label, 1 when it is not here. Default, the variable C(jitsi_secret_generations).

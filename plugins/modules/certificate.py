@@ -11,7 +11,7 @@ short_description: Put a certificate and its key on a host
 version_added: 0.1.0
 description:
   - With O(source=self_signed), issues a certificate of the installation's own authority when the host has none that is
-    good, and again when a third of its life is left or its names change. The key is derived from the root key.
+    good, and again when a third of its life is left or its names or its key change. The key is derived from the root key.
   - With O(source=files), copies a certificate with its chain and its key from the controller, after checking that they
     match, cover O(names) and are in their time.
 author: campus.jitsi contributors (@campus-jitsi)

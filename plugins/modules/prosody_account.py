@@ -59,7 +59,7 @@ options:
     default: []
   iterations:
     description:
-      - Rounds of PBKDF2 for new and changed passwords. Prosody itself takes 10000.
+      - Rounds of PBKDF2 for new and changed passwords, 4096 at least. Prosody itself takes 10000.
       - An account whose password is right keeps what it has.
     type: int
     default: 10000

@@ -89,7 +89,7 @@ options:
     description: A TCP port on loopback to wait for after a start.
     type: int
   ready_url:
-    description: A URL to wait for after a start, until it answers at all.
+    description: A URL to wait for after a start, until it answers at all, be it with an error.
     type: str
   ready_timeout:
     description: How many seconds to wait for O(ready_port) or O(ready_url).
@@ -101,7 +101,7 @@ EXAMPLES = r"""
 - name: Run jicofo
   campus.jitsi.service:
     name: jicofo
-    files: [/etc/jitsi/jicofo/jicofo.conf, /etc/systemd/system/jicofo.service]
+    files: [/etc/jitsi/jicofo/jicofo.conf, /etc/systemd/system/jicofo.service.d/campus.jitsi.conf]
     programs: [/usr/share/jicofo/jicofo.jar]
     ready_url: http://127.0.0.1:8888/about/health
 """
