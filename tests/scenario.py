@@ -46,7 +46,6 @@ def environment(scenario: str, suite: str) -> dict[str, str]:
         **os.environ,
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "VIRTUAL_ENV": str(tool.VENV),
-        "CAMPUS_COLLECTIONS": str(tool.collection()),
         "CAMPUS_LAB": name,
         "CAMPUS_MIRROR": str(place / "mirror"),
         "CAMPUS_RELEASE1": source.get("release1", str(place)),

@@ -12,8 +12,15 @@ from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import (
     SecretError,
     create_root,
     read_root,
+    refuse_orphans,
 )
 from ansible_collections.campus.jitsi.plugins.plugin_utils._vault import vault_functions
+
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "dependents": {"type": "list", "elements": "path", "default": []},
+}
 
 
 class ActionModule(ActionBase):
@@ -24,11 +31,13 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec({"path": {"type": "path", "required": True}})
+        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         path = unfrackpath(arguments["path"])
         encrypt, decrypt = vault_functions(self._loader)
         try:
             made = read_root(path, decrypt) is None
+            if made:
+                refuse_orphans(path, [unfrackpath(name) for name in arguments["dependents"]])
             if made and not self._task.check_mode:
                 made = create_root(path, encrypt)
                 read_root(path, decrypt)

@@ -106,6 +106,7 @@ import contextlib
 import glob
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -127,14 +128,14 @@ class Unchecked(Exception):
     """The program that would check the file is not here (yet)."""
 
 
-def check_hocon(module: AnsibleModule) -> list[str]:
+def check_hocon(module: AnsibleModule, content: str) -> list[str]:
     """The keys that nobody would read."""
     params = module.params
     references = _hocon.references(params["jars"])
     if params["jars"] and not references:
         raise Unchecked(f"no jar of {', '.join(params['jars'])} is there to compare the keys with")
     try:
-        data, reference = _hocon.read(module.run_command, params["content"], references)
+        data, reference = _hocon.read(module.run_command, content, references)
     except _hocon.HoconError as error:
         if not shutil.which("ruby"):
             raise Unchecked(str(error)) from error
@@ -142,13 +143,13 @@ def check_hocon(module: AnsibleModule) -> list[str]:
     return _hocon_keys.unknown_keys(data, reference, params["known_keys"]) if references else []
 
 
-def check_prosody(module: AnsibleModule) -> list[str]:
+def check_prosody(module: AnsibleModule, content: str) -> list[str]:
     """The modules that no plugin path holds."""
     if not os.path.isdir(_prosody.SOURCE):
         raise Unchecked("Prosody is not installed")
     with tempfile.TemporaryDirectory(prefix="campus.jitsi-") as folder:
         name = os.path.join(folder, os.path.basename(module.params["path"]))
-        write(name, module.params["content"])
+        write(name, content)
         try:
             config = _prosody.read_config(module.run_command, name)
         except _prosody.ProsodyError as error:
@@ -158,7 +159,7 @@ def check_prosody(module: AnsibleModule) -> list[str]:
     return [f"`{name}` ({host}): no such Prosody module" + did_you_mean(name, have) for name, host in missing.items()]
 
 
-def check_nginx(module: AnsibleModule) -> list[str]:
+def check_nginx(module: AnsibleModule, content: str) -> list[str]:
     """Test the tree under /etc/nginx with the new file in place, bound over the real one where only nginx -t sees it."""
     if not shutil.which("nginx"):
         raise Unchecked("nginx is not installed")
@@ -170,7 +171,7 @@ def check_nginx(module: AnsibleModule) -> list[str]:
         shutil.copytree(NGINX, tree, symlinks=True)
         candidate = os.path.join(tree, os.path.relpath(path, NGINX))
         os.makedirs(os.path.dirname(candidate), exist_ok=True)
-        write(candidate, module.params["content"])
+        write(candidate, content)
         enabled = os.path.join(tree, "sites-enabled", os.path.basename(path))
         if os.path.dirname(path) == os.path.join(NGINX, "sites-available") and not os.path.lexists(enabled):
             os.symlink(path, enabled)
@@ -181,7 +182,7 @@ def check_nginx(module: AnsibleModule) -> list[str]:
     return []
 
 
-CHECKS: dict[str, t.Callable[[AnsibleModule], list[str]]] = {
+CHECKS: dict[str, t.Callable[[AnsibleModule, str], list[str]]] = {
     "hocon": check_hocon,
     "prosody": check_prosody,
     "nginx": check_nginx,
@@ -193,17 +194,29 @@ def write(name: str, content: str) -> None:
         handle.write(content)
 
 
+#: A key that says that its value is a secret, with the value, as HOCON, Lua and JavaScript write it; and a private key.
+NAMED_SECRET = re.compile(
+    r"""(?ix) ((?: pass (?:word|wd|phrase)? | secret | token | api[_-]?key | private[_-]?key ) "? \]? \s* [=:] \s*) "((?: [^"\\\n] | \\. )+)\""""
+)
+PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
+
+
 def redact(text: str, sensitive: t.Iterable[str]) -> str:
-    """``text`` without the values, also where a language escaped them.
+    """``text`` without the values, also where a language escaped them, and without what only its name shows to be a secret.
+
+    The second is for what a file held before: nobody tells this run what the secret was.
 
     >>> redact('password = "a\\\\"b c d e f"', ['a"b c d e f'])
     'password = "********"'
+    >>> redact('"app_secret": "what it was"', [])
+    '"app_secret": "(another secret)"'
     """
     for value in sorted(set(sensitive), key=len, reverse=True):
         for form in (value, value.replace("\\", "\\\\").replace('"', '\\"')):
             if form:
                 text = text.replace(form, "********")
-    return text
+    text = NAMED_SECRET.sub(lambda match: match[1] + ('"********"' if match[2] == "********" else '"(another secret)"'), text)
+    return PRIVATE_KEY.sub("(another private key)", text)
 
 
 def read(path: str) -> str | None:
@@ -231,13 +244,19 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    # `no_log` keeps the text out of the system's log. From here on it would also empty the diff, which takes the secrets out by
+    # itself; so the text stays in this function, and in what it calls.
+    content = params["content"]
+    params["content"] = "(see the diff)"
+    if content not in params["sensitive"]:
+        module.no_log_values.discard(content)
     old = read(params["path"])
-    unknown = [] if old == params["content"] and not newer_programs(module) else accepted(module)
+    unknown = [] if old == content and not newer_programs(module) else accepted(module, content)
     for sentence in unknown:
         module.warn(f"{params['path']}: {sentence}")
-    changed = old != params["content"]
+    changed = old != content
     if changed and not module.check_mode:
-        replace(module)
+        replace(module, content)
     with contextlib.suppress(KeyError):
         if not module.check_mode or (os.path.exists(params["path"]) and pwd.getpwnam(params["owner"])):
             arguments = module.load_file_common_arguments(params, path=params["path"])
@@ -246,7 +265,7 @@ def main() -> None:
         "before_header": params["path"],
         "after_header": params["path"],
         "before": redact(old or "", params["sensitive"]),
-        "after": redact(params["content"], params["sensitive"]),
+        "after": redact(content, params["sensitive"]),
     }
     module.exit_json(changed=changed, path=params["path"], unknown=unknown, diff=diff)
 
@@ -257,14 +276,14 @@ def newer_programs(module: AnsibleModule) -> bool:
     return any(os.stat(name).st_ctime > os.stat(module.params["path"]).st_mtime for name in jars)
 
 
-def accepted(module: AnsibleModule) -> list[str]:
+def accepted(module: AnsibleModule, content: str) -> list[str]:
     """Run the check of the file's format; fail when the file is refused, return what is only worth a warning."""
     params = module.params
     check = CHECKS.get(params["format"])
     if check is None:
         return []
     try:
-        unknown = check(module)
+        unknown = check(module, content)
     except Unchecked as reason:
         if not module.check_mode:
             module.fail_json(msg=f"{params['path']} cannot be checked: {reason}. The file was not changed.")
@@ -282,14 +301,14 @@ def accepted(module: AnsibleModule) -> list[str]:
     return unknown
 
 
-def replace(module: AnsibleModule) -> None:
+def replace(module: AnsibleModule, content: str) -> None:
     """Put the new text in place with its final owner and mode from the first moment."""
     path = module.params["path"]
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".campus.jitsi-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(module.params["content"])
+            stream.write(content)
         with contextlib.suppress(FileNotFoundError):
             # What replaces a file keeps its mode until the task's own is set, if that is stricter.
             os.chmod(partial, stat.S_IMODE(os.stat(path).st_mode) & 0o600)

@@ -34,6 +34,13 @@ options:
     description: The file, on the controller.
     type: path
     required: true
+  dependents:
+    description:
+      - Files on the controller that were made with the key, such as the authority's certificate. When one of them is there and
+        the key is not, the key was lost, and no other is made in its place.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""

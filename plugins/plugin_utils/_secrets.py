@@ -139,6 +139,20 @@ def create_root(path: str, encrypt: t.Callable[[bytes], bytes] | None) -> bool:
         ) from error
 
 
+def refuse_orphans(path: str, dependents: t.Iterable[str]) -> None:
+    """Refuse to make a new root key where the old one was lost.
+
+    :param dependents: files that were made with the key of ``path``, which does not exist
+    :raises SecretError: one of them is there
+    """
+    left = [name for name in dependents if os.path.exists(name)]
+    if left:
+        raise SecretError(
+            f"{path} does not exist, but {left[0]}, which was made with it, does: restore the key from your backup; if it is lost, "
+            f"remove {left[0]}, too, and every secret of the installation is made anew."
+        )
+
+
 def check_given(name: str, value: t.Any) -> str:
     """``value``, when it is a secret that people may give.
 

@@ -63,6 +63,23 @@ def test_redaction_also_of_what_a_language_escaped():
     assert config_file.redact("abcabcd", ["abc", "abcd"]) == "****************"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['password = "hush-hush"', '"password" = "hush-hush"', 'PASSWORD: "hush-hush"', 'app_secret = "hush-hush";', '["token"] = "hush-hush"',
+     '"apiKey": "hush-hush"', 'external_service_secret = "hu\\"sh-hush"', "-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----\n",
+     "-----BEGIN EC PRIVATE KEY-----\nhush-hush\n-----END EC PRIVATE KEY-----"],
+)
+def test_a_secret_that_was_there_before_is_not_shown(text):
+    shown = config_file.redact(text, [])
+    assert "hush" not in shown and "another" in shown
+    assert config_file.redact(text.replace("hush-hush", "********"), []).count("********") == ("PRIVATE" not in text and '\\"' not in text)
+
+
+def test_what_is_no_secret_is_shown():
+    text = 'username = "focus"\npassword_policy = "strict"\ntokens = 5\nhost = "a"\n'
+    assert config_file.redact(text, []) == text
+
+
 def test_what_is_secret_in_settings():
     settings = {
         "jicofo": {"xmpp": {"client": {"password": "one", "hostname": "h"}}},

@@ -19,6 +19,7 @@ from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import (
     encode_root,
     password,
     read_root,
+    refuse_orphans,
 )
 from ansible_collections.campus.jitsi.plugins.plugin_utils._vault import vault_functions
 from hypothesis import given
@@ -84,6 +85,14 @@ def test_the_file_is_made_once_with_mode_0600(tmp_path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == 0o700
     assert os.listdir(tmp_path / "new") == ["root.key"]
+
+
+def test_a_lost_key_is_not_replaced_behind_somebodys_back(tmp_path):
+    key, authority = str(tmp_path / "root.key"), tmp_path / "ca.crt"
+    refuse_orphans(key, [str(authority)])
+    authority.write_text("made with it")
+    with pytest.raises(SecretError, match=f"{key} does not exist, but {authority}, which was made with it, does: restore the key"):
+        refuse_orphans(key, [str(authority)])
 
 
 def _race(path, start, results):

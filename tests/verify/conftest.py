@@ -94,11 +94,11 @@ class Site:
         result["_shown"] = done.stdout + done.stderr
         return result
 
-    def secret(self, label: str) -> str:
+    def secret(self, label: str, generation: int = 1) -> str:
         """A secret as the collection derives it."""
         from ansible_collections.campus.jitsi.plugins.plugin_utils import _secrets
 
-        return _secrets.password(_secrets.read_root(str(self.inventory / ".jitsi" / "root.key"), None), label)
+        return _secrets.password(_secrets.read_root(str(self.inventory / ".jitsi" / "root.key"), None), label, generation)
 
     def log_in(self, host: testinfra.host.Host, user: str, password: str, server: str = "127.0.0.1", domain: str | None = None,
                ca: str = "/usr/local/share/ca-certificates/campus.jitsi.crt") -> str:
