@@ -220,7 +220,7 @@ class Lab:
 
     def down(self) -> bool:
         """Remove all that carries this lab's id, whatever state a killed run left it in. True when there was any."""
-        found = self.folder.exists() or (pathlib.Path("/sys/class/net") / self.bridge).exists()
+        found = self.folder.exists() or bool(self._links())
         processes = self._processes()
         for sign, patience in ((signal.SIGTERM, 6.0), (signal.SIGKILL, 6.0)):
             for pid in processes:
@@ -239,7 +239,8 @@ class Lab:
                     if folder.is_dir():
                         remove_group(folder)
                 remove_group(group)
-        run("ip", "link", "delete", self.bridge, check=False)
+        for link in self._links():
+            run("ip", "link", "delete", link, check=False)
         run("nft", "delete", "table", "inet", self.table, check=False)
         if self.folder.exists():
             if self._mounts():
@@ -261,6 +262,11 @@ class Lab:
                 ):
                     mine.append(int(entry.name))
         return mine
+
+    def _links(self) -> list[str]:
+        """The bridge, and machines' ends at it: one that is killed in the first moment leaves its own behind."""
+        names = [entry.name for entry in pathlib.Path("/sys/class/net").iterdir()]
+        return [name for name in names if name == self.bridge or name.startswith(f"vb-{self.ident[:6]}-")]
 
     def _mounts(self) -> list[str]:
         lines = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()

@@ -34,7 +34,7 @@ def refusal(done: subprocess.CompletedProcess) -> str:
 def left_behind(ident: str) -> list[str]:
     """What carries the id of a lab on this machine."""
     found = [line for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if ident in line]
-    found += [name for name in os.listdir("/sys/class/net") if name == f"cj-{ident[:6]}"]
+    found += [name for name in os.listdir("/sys/class/net") if name.startswith((f"cj-{ident[:6]}", f"vb-{ident[:6]}-"))]
     found += [line for line in subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout.splitlines() if ident[:6] in line]
     found += [line for line in subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
               if ident in line and not line.startswith("ps ")]

@@ -13,7 +13,8 @@ from conftest import works
 
 from ansible_collections.campus.jitsi.plugins.module_utils._conference import Check
 
-DROP = "nft add table inet broken; nft add chain inet broken input '{ type filter hook input priority 0; }'; nft add rule inet broken input udp dport 10000 drop"
+DROP = ("nft add table inet broken; nft add chain inet broken input '{ type filter hook input priority 0; }'; "
+        "nft add rule inet broken input udp dport 10000 drop")
 
 
 @pytest.fixture
