@@ -40,3 +40,6 @@ for name in names():
 for unit in ("jicofo", "jitsi-videobridge2"):
     show = subprocess.run(["systemctl", "show", "--property=Environment", "--value", unit], stdout=subprocess.PIPE, text=True, check=True)
     print(unit, *re.findall(r"[A-Z]*_MAX_MEMORY=\S+", show.stdout))
+# jitsi-meet-prosody restarts Prosody, with everybody in every room, when it does not find its texts in the host file.
+show = subprocess.run(["systemctl", "show", "--property=InvocationID", "--value", "prosody"], stdout=subprocess.PIPE, text=True, check=True)
+print("prosody", show.stdout.strip())
