@@ -89,6 +89,17 @@ def test_what_a_document_names_is_there(document):
     assert named - known - groups - metrics - {"prosody_account", "jicofo_log", "jitsi_meet", "nginx_meet_"} == set()
 
 
+def test_every_trap_has_its_row_and_every_row_its_test():
+    """docs/traps.md and the tests say the same."""
+    text = (CHECKOUT / "docs" / "traps.md").read_text(encoding="utf-8")
+    written = set(re.findall(r"`(test_[a-z0-9_]+)`", text))
+    sources = {path: path.read_text(encoding="utf-8") for folder in ("unit", "verify") for path in (CHECKOUT / "tests" / folder).glob("test_*.py")}
+    there = {name for source in sources.values() for name in re.findall(r"(?m)^def (test_\w+)", source)}
+    traps = {name for name in there if name.startswith("test_trap_")}
+    assert written - there == set()
+    assert traps - written == set()
+
+
 def test_every_role_and_plugin_has_a_page_in_ansible_doc():
     """From the installed archive, as users have it."""
     collections = CHECKOUT / ".build" / "collections"
