@@ -13,11 +13,7 @@ description:
     is derived from the root key, the label and the label's generation, and is the same in every run.
   - Raising the generation of a label in O(generations) rotates that secret alone.
 author: campus.jitsi contributors (@campus-jitsi)
-notes:
-  - The root key is 32 random bytes in one file on the controller, made by M(campus.jitsi.secrets). Keep a backup of it.
-  - Secrets are derived with HKDF-SHA-256 (RFC 5869) from the root key by a label and a generation number.
-requirements:
-  - cryptography on the controller
+extends_documentation_fragment: campus.jitsi.root_key
 options:
   _terms:
     description: Labels, words of letters, digits, V(.), V(_) and V(-) with V(/) between.

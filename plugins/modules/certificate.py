@@ -15,8 +15,7 @@ description:
   - With O(source=files), copies a certificate with its chain and its key from the controller, after checking that they
     match, cover O(names) and are in their time.
 author: campus.jitsi contributors (@campus-jitsi)
-requirements:
-  - cryptography on the controller
+extends_documentation_fragment: campus.jitsi.root_key
 attributes:
   check_mode:
     description: Says what would change.

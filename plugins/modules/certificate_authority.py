@@ -16,8 +16,7 @@ description:
   - An existing file is kept; one that belongs to another root key is an error.
   - Runs on the controller, whatever the host of the task is.
 author: campus.jitsi contributors (@campus-jitsi)
-requirements:
-  - cryptography on the controller
+extends_documentation_fragment: campus.jitsi.root_key
 attributes:
   check_mode:
     description: Says whether the file would be made.

@@ -17,11 +17,7 @@ description:
     error.
   - Runs on the controller, whatever the host of the task is.
 author: campus.jitsi contributors (@campus-jitsi)
-notes:
-  - The root key is 32 random bytes in one file on the controller, made by M(campus.jitsi.secrets). Keep a backup of it.
-  - Secrets are derived with HKDF-SHA-256 (RFC 5869) from the root key by a label and a generation number.
-requirements:
-  - cryptography on the controller
+extends_documentation_fragment: campus.jitsi.root_key
 attributes:
   check_mode:
     description: Says whether a key would be made.
