@@ -16,6 +16,7 @@ from ansible.utils.path import unfrackpath
 
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _pki, _validate
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import HAS_CRYPTOGRAPHY
+from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
@@ -37,8 +38,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        self.validate_argument_spec({})
+        _validation, arguments = self.validate_argument_spec({"site": {"type": "bool", "default": False}})
         problems = self._problems(task_vars or {})
+        if arguments["site"]:
+            problems += self._place_problems(task_vars or {})
         if problems:
             result.update(failed=True, msg="\n".join(problems), problems=problems)
         return result
@@ -74,8 +77,19 @@ class ActionModule(ActionBase):
             *broken,
             *_validate.variable_problems(variables, known),
             *_validate.secret_problems(variables.get("jitsi_secrets")),
+            *_validate.generation_problems(variables.get("jitsi_secret_generations")),
             *_validate.repository_problems(variables.get("jitsi_apt_repository")),
         ]
+
+    def _place_problems(self, task_vars) -> list[str]:
+        """What is wrong with the groups: said by the first host only, for they are the same for all."""
+        if task_vars.get("inventory_hostname") != (task_vars.get("ansible_play_hosts_all") or [None])[0]:
+            return []
+        try:
+            place_roles(task_vars.get("groups") or {})
+        except ValueError as error:
+            return str(error).split("\n")
+        return []
 
     def _certificate_problem(self, variables) -> str | None:
         if variables.get("jitsi_tls_source") != "files":

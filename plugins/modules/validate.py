@@ -23,7 +23,11 @@ attributes:
   diff_mode:
     description: There is nothing to show.
     support: none
-options: {}
+options:
+  site:
+    description: Whether the inventory is to be that of a whole site, in which every role has its hosts.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -20,7 +20,7 @@ def place_roles(groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, list[str]]
     >>> place_roles({"jitsi": ["a", "b"], "jitsi_jvb": ["b"]})
     {'prosody': ['a'], 'jicofo': ['a'], 'jvb': ['b'], 'nginx_meet': ['a']}
 
-    :raises ValueError: a role has no host or too many; one sentence a problem
+    :raises ValueError: a role has no host or too many; one line with one sentence for each problem
     """
     everybody = list(groups.get("jitsi", ()))
     if not everybody:
@@ -43,5 +43,5 @@ def place_roles(groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, list[str]]
         if outside:
             problems.append(f"{', '.join(outside)} of `{group}` is not in `jitsi`: make `{group}` a child of `jitsi`.")
     if problems:
-        raise ValueError(" ".join(problems))
+        raise ValueError("\n".join(problems))
     return result

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import BOOLEANS
+
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import SecretError, check_given
 
@@ -47,14 +49,13 @@ def domain_problem(domain: t.Any) -> str | None:
     if not isinstance(domain, str) or not domain.strip():
         return f"`jitsi_domain` is not set: give the name under which people will open the service, such as `{EXAMPLE}`."
     if "://" in domain:
-        scheme, _sep, rest = domain.partition("://")
-        return f"`jitsi_domain` is a URL: leave out `{scheme}://` and write `{rest.split('/')[0]}`."
+        return f"`jitsi_domain` is a URL: leave out `{domain.partition('://')[0]}://` and write `{repaired(domain)}`."
     if domain.endswith("."):
-        return f"`jitsi_domain` ends in a dot: write `{domain.rstrip('.')}`."
+        return f"`jitsi_domain` ends in a dot: write `{repaired(domain)}`."
     if domain != domain.lower():
-        return f"`jitsi_domain` has upper case letters: write `{domain.lower()}`."
+        return f"`jitsi_domain` has upper case letters: write `{repaired(domain)}`."
     if "_" in domain:
-        return f"`jitsi_domain` has an underscore, which no certificate covers: take a name such as `{domain.replace('_', '-')}`."
+        return f"`jitsi_domain` has an underscore, which no certificate covers: take a name such as `{repaired(domain)}`."
     if not domain.isascii():
         return "`jitsi_domain` has letters outside ASCII: write it in its `xn--` form."
     labels = domain.split(".")
@@ -67,6 +68,16 @@ def domain_problem(domain: t.Any) -> str | None:
     if len(domain) > 253 - LONGEST_PREFIX:
         return f"`jitsi_domain` is too long: names such as `internal.auth.` are put before it; take {253 - LONGEST_PREFIX} characters at most."
     return None
+
+
+def repaired(domain: str) -> str:
+    """The host name that ``domain`` was probably meant to be, with all its mistakes corrected at once.
+
+    >>> repaired("https://My_Meet.example.edu.:443/room")
+    'my-meet.example.edu'
+    """
+    host = domain.rpartition("://")[2].partition("/")[0].partition(":")[0]
+    return host.strip(".").lower().replace("_", "-")
 
 
 def variable_problems(variables: t.Mapping[str, t.Any], known: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
@@ -95,6 +106,10 @@ def type_problems(name: str, value: t.Any, option: t.Mapping[str, t.Any]) -> lis
         return [f"`{name}` is no dictionary but {type_name(value)}: write it as `key: value` lines below the name."]
     if kind == "list" and not isinstance(value, list):
         return [f"`{name}` is no list but {type_name(value)}: write it as `- item` lines below the name."]
+    if kind == "int" and not is_number(value):
+        return [f"`{name}` is no whole number but {type_name(value)}: write one without quotes or unit."]
+    if kind == "bool" and not is_switch(value):
+        return [f"`{name}` is neither true nor false but {type_name(value)}: take one of them."]
     if option.get("no_log") and kind == "str":
         try:
             check_given(f"`{name}`", value)
@@ -103,6 +118,24 @@ def type_problems(name: str, value: t.Any, option: t.Mapping[str, t.Any]) -> lis
     if "choices" in option and value not in option["choices"]:
         return [f"`{name}` is {value!r}: take one of {', '.join(map(str, option['choices']))}."]
     return []
+
+
+def is_number(value: t.Any) -> bool:
+    """Whether Ansible would take ``value`` for a whole number; what comes from a command line is text.
+
+    >>> is_number(5), is_number("5"), is_number("5s"), is_number(True)
+    (True, True, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) or isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) is not None
+
+
+def is_switch(value: t.Any) -> bool:
+    """Whether Ansible would take ``value`` for true or false.
+
+    >>> is_switch(False), is_switch("yes"), is_switch("maybe")
+    (True, True, False)
+    """
+    return isinstance(value, (bool, int, str)) and str(value).lower() in BOOLEANS
 
 
 def type_name(value: t.Any) -> str:
@@ -127,6 +160,14 @@ def secret_problems(secrets: t.Any) -> list[str]:
         except SecretError as error:
             found.append(str(error))
     return found
+
+
+def generation_problems(generations: t.Any) -> list[str]:
+    """What is wrong with ``jitsi_secret_generations``: found when a secret is made, a host would have been touched already."""
+    if not isinstance(generations, dict):
+        return []
+    return [f"`jitsi_secret_generations[{label!r}]` is {number!r}: give a whole number from 1 up, without quotes."
+            for label, number in generations.items() if isinstance(number, bool) or not isinstance(number, int) or number < 1]
 
 
 def repository_problems(repository: t.Any) -> list[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.campus.jitsi.plugins.action import validate
 from ansible_collections.campus.jitsi.plugins.action.validate import known_variables
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _validate
 from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
@@ -19,7 +20,7 @@ def test_good_domains(domain):
     [
         ("", "is not set"), (None, "is not set"), (" ", "is not set"), (5, "is not set"),
         ("https://meet.example.edu/", "write `meet.example.edu`"), ("meet.example.edu.", "ends in a dot: write `meet.example.edu`"),
-        ("Meet.Example.edu", "write `meet.example.edu`"), ("my_meet.example.edu", "such as `my-meet.example.edu`"),
+        ("https://My_Meet.example.edu.:443/", "write `my-meet.example.edu`"), ("Meet.Example.edu", "write `meet.example.edu`"), ("my_meet.example.edu", "such as `my-meet.example.edu`"),
         ("meet", "has one part only"), ("münchen.example", "`xn--` form"), ("192.0.2.1", "is an address"), ("meet.example.edu:443", "has a port"),
         ("-a.example.edu", "is no host name"), ("a b.example.edu", "is no host name"), ("a..b", "is no host name"), ("a.b/c", "is no host name"),
         (".".join(["a" * 60] * 4), "is too long"),
@@ -43,6 +44,9 @@ def test_bad_domains(domain, said):
         ({"jvb_public_addresses": "192.0.2.1"}, "`jvb_public_addresses` is no list but a text"),
         ({"jitsi_tls_source": "letsencrypt"}, "`jitsi_tls_source` is 'letsencrypt': take one of self_signed, files"),
         ({"jitsi_unknown_keys": "ignore"}, "take one of error, warn"),
+        ({"jvb_drain_timeout": "1h"}, "`jvb_drain_timeout` is no whole number but a text"),
+        ({"jvb_drain_timeout": True}, "`jvb_drain_timeout` is no whole number but true or false"),
+        ({"jitsi_remote_components": "maybe"}, "`jitsi_remote_components` is neither true nor false but a text"),
         ({"jvb_xmpp_password": "hunter2"}, "`jvb_xmpp_password`: a secret must be text of at least 16 characters"),
     ],
 )
@@ -54,7 +58,7 @@ def test_bad_variables(variables, said):
 
 @pytest.mark.parametrize(
     "variables",
-    [{}, {"jvb_config": {"a": 1}}, {"prosody_exporter_port": 1}, {"other": 1}, {"jvb_xmpp_password": "x" * 16}, {"jitsi_unknown_keys": "warn"}],
+    [{}, {"jvb_config": {"a": 1}}, {"jvb_drain_timeout": 5}, {"jvb_drain_timeout": "5"}, {"jitsi_remote_components": "yes"}, {"prosody_exporter_port": 1}, {"other": 1}, {"jvb_xmpp_password": "x" * 16}, {"jitsi_unknown_keys": "warn"}],
 )
 def test_good_variables(variables):
     assert _validate.variable_problems(variables, known_variables()) == []
@@ -65,6 +69,12 @@ def test_secrets_and_the_archive():
     assert _validate.secret_problems({"a": "x" * 16}) == []
     assert "did you mean `uri`" in _validate.repository_problems({"url": "x"})[0]
     assert _validate.repository_problems({"uri": "x", "key": "y"}) == []
+
+
+def test_generations():
+    assert _validate.generation_problems({"xmpp/focus": 2}) == []
+    problems = _validate.generation_problems({"a": "2", "b": 0, "c": True, "d": 1.5})
+    assert len(problems) == 4 and problems[0].startswith("`jitsi_secret_generations['a']` is '2': give a whole number")
 
 
 @pytest.mark.parametrize(("version", "good"), [("2.17.0", True), ("2.19.14", True), ("3.0.0", True), ("2.16.9", False), ("2.9", False)])
@@ -118,3 +128,16 @@ def test_who_cannot(groups, said):
     with pytest.raises(ValueError) as error:
         place_roles(groups)
     assert said in str(error.value)
+
+
+def test_everything_that_is_wrong_with_the_groups_is_said_at_once():
+    with pytest.raises(ValueError) as error:
+        place_roles({"jitsi": ["a", "b"], "jitsi_prosody": ["a", "b"]})
+    assert [line.split()[0] for line in str(error.value).split("\n")] == ["`jitsi_prosody`", "`jitsi_jicofo`", "`jitsi_jvb`", "`jitsi_nginx_meet`"]
+
+
+def test_an_old_ansible_is_all_that_is_said(monkeypatch):
+    """Whatever else such a run would find may be the old version's fault."""
+    monkeypatch.setattr(validate, "ansible_version", "2.16.9")
+    problems = validate.ActionModule._problems(None, {"jitsi_domain": "https://x"})
+    assert len(problems) == 1 and problems[0].startswith("ansible-core 2.16.9 is too old: campus.jitsi needs 2.17 or newer")

@@ -8,8 +8,10 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import tempfile
+import time
 import typing as t
 
 import pytest
@@ -17,6 +19,9 @@ import testinfra
 import yaml
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+#: Results in a form that can be read back.
+JSON = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+UNITS = {"prosody": "prosody", "jicofo": "jicofo", "jvb": "jitsi-videobridge2", "nginx_meet": "nginx"}
 
 
 @dataclasses.dataclass
@@ -35,6 +40,17 @@ class Run:
     def changes(self) -> set[str]:
         """The tasks that reported a change."""
         return set(re.findall(r"(?s)TASK \[(?:\S+ : )?([^\]]+)\] \*+\n(?:(?!TASK \[).)*?^changed: ", self.output, re.MULTILINE))
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that ran or were skipped."""
+        return re.findall(r"(?m)^TASK \[(?:\S+ : )?([^\]]+)\] \*", self.output)
+
+    @property
+    def failures(self) -> list[str]:
+        """The message of each task that failed, host by host; needs results as JSON."""
+        found = [json.JSONDecoder().raw_decode(self.output, match.end())[0] for match in re.finditer(r"(?m)^fatal: \[[^\]]+\]: FAILED! => ", self.output)]
+        return [result["msg"] for result in found]
 
 
 class Site:
@@ -73,12 +89,12 @@ class Site:
         return self.host(self.of(role)[0])
 
     def playbook(self, name: str = "campus.jitsi.site", *words: str, variables: dict[str, t.Any] | None = None,
-                 inventory: pathlib.Path | None = None, timeout: float = 300) -> Run:
+                 inventory: pathlib.Path | None = None, timeout: float = 300, environment: dict[str, str] | None = None) -> Run:
         """Run a playbook of the collection as users do."""
         command = ["ansible-playbook", "-i", str(inventory or self.inventory), name, *words]
         if variables:
             command += ["-e", json.dumps(variables)]
-        done = subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        done = subprocess.run(command, env={**self.environment, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
                               cwd=self.place, timeout=timeout)
         return Run(done.returncode, done.stdout)
 
@@ -115,6 +131,24 @@ class Site:
             done = subprocess.run(words, input=f"PASSWORD = {password!r}\n{script}", capture_output=True, text=True, check=False, timeout=60)
         return done.stdout.strip() or done.stderr.strip()
 
+    def on(self, name: str, script: str, *words: str, timeout: float = 60) -> str:
+        """What a Python script prints on a host. It goes there by standard input, so secrets in it are in no command line."""
+        host = self.hosts[name]
+        options = [word for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR") for word in ("-o", option)]
+        command = ["ssh", "-i", host["ansible_private_key_file"], *options, f"root@{host['ansible_host']}", "python3", "-", *map(shlex.quote, words)]
+        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=timeout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def managed(self, name: str) -> list[str]:
+        """All that the collection manages on a host, with owners, modes and content, and what its services run."""
+        lines = self.on(name, (CHECKOUT / "molecule" / "shared" / "managed.py").read_text(encoding="utf-8")).splitlines()
+        return lines + [f"{unit} {self.invocation(name, unit)}" for unit in UNITS.values()]
+
+    def invocation(self, name: str, unit: str) -> str:
+        """The present run of a service: another one after every start; empty when it does not run."""
+        return self.host(name).check_output("systemctl show --property=InvocationID --value %s", unit)
+
     def check(self) -> list[t.Any]:
         """Hold a conference of two participants; the steps."""
         from ansible_collections.campus.jitsi.plugins.module_utils._conference import Check
@@ -142,6 +176,22 @@ def site() -> Site:
     if "MOLECULE_EPHEMERAL_DIRECTORY" not in os.environ:
         pytest.skip("runs inside molecule: tests/scenario.py default verify")
     return Site()
+
+
+@pytest.fixture
+def single(site: Site) -> Site:
+    """The installation on one host, for what has nothing to do with where the roles are."""
+    if len(site.hosts) > 1:
+        pytest.skip("is the same wherever the roles are: the one-host scenarios test it")
+    return site
+
+
+def settled(site: Site, seconds: float = 60) -> list[t.Any]:
+    """The steps of a check, once components that were away are back."""
+    end = time.monotonic() + seconds
+    while not (steps := site.check())[-1].ok and time.monotonic() < end:
+        time.sleep(1)
+    return steps
 
 
 def works(steps: t.Sequence[t.Any]) -> None:

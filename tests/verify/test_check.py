@@ -6,10 +6,9 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import re
-import time
 
 import pytest
-from conftest import works
+from conftest import settled, works
 
 from ansible_collections.campus.jitsi.plugins.module_utils._conference import Check
 
@@ -23,14 +22,6 @@ def whole(site):
     works(settled(site))
     yield site
     works(settled(site))
-
-
-def settled(site, seconds: float = 60):
-    """The steps of a check, once components that were away are back."""
-    end = time.monotonic() + seconds
-    while not (steps := site.check())[-1].ok and time.monotonic() < end:
-        time.sleep(1)
-    return steps
 
 
 @contextlib.contextmanager

@@ -10,9 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import CHECKOUT, works
-
-UNITS = {"prosody": "prosody", "jicofo": "jicofo", "jvb": "jitsi-videobridge2", "nginx_meet": "nginx"}
+from conftest import CHECKOUT, UNITS, works
 
 
 def listening(host) -> dict[str, set[str]]:

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input ends in one sentence with the variable, what is wrong and the fix, before any host is touched.
+
+What the inventory says is tried on hosts that do not exist, with addresses that nobody has (RFC 5737): a run that wants to
+touch one says that it is unreachable. What only a host can say is tried on the scenario's own.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import datetime
+import os
+import re
+import uuid
+
+import pytest
+import yaml
+from conftest import JSON, settled, works
+
+NOWHERE = "192.0.2.1"
+EXAMPLE = "meet.example.edu"
+GOOD = {"jitsi_domain": EXAMPLE}
+
+#: By name: variables of the group `jitsi`, groups of roles besides it, words of the command line, and what must be said.
+REFUSALS = {
+    "no domain": (
+        {}, {}, [],
+        ["`jitsi_domain` is not set: give the name under which people will open the service, such as `meet.example.edu`."],
+    ),
+    "a domain with a scheme": (
+        {"jitsi_domain": f"https://{EXAMPLE}"}, {}, [],
+        ["`jitsi_domain` is a URL: leave out `https://` and write `meet.example.edu`."],
+    ),
+    "a domain with an underscore": (
+        {"jitsi_domain": "my_meet.example.edu"}, {}, [],
+        ["`jitsi_domain` has an underscore, which no certificate covers: take a name such as `my-meet.example.edu`."],
+    ),
+    "a domain in upper case": (
+        {"jitsi_domain": "Meet.Example.edu"}, {}, [],
+        ["`jitsi_domain` has upper case letters: write `meet.example.edu`."],
+    ),
+    "a domain with a dot at its end": (
+        {"jitsi_domain": f"{EXAMPLE}."}, {}, [],
+        ["`jitsi_domain` ends in a dot: write `meet.example.edu`."],
+    ),
+    "two hosts in jitsi_prosody": (
+        GOOD, {"prosody": ["one", "two"]}, [],
+        ["`jitsi_prosody` has 2 hosts (one, two): put exactly one into `jitsi_prosody`."],
+    ),
+    "no bridge": (
+        GOOD, {"prosody": ["meet"], "jicofo": ["meet"], "nginx_meet": ["meet"]}, [],
+        ["`jitsi_jvb` has no host, and every host of `jitsi` is in a group of another role: put a host into `jitsi_jvb`."],
+    ),
+    "settings that are a list": (
+        {**GOOD, "jvb_config": ["videobridge"]}, {}, [],
+        ["`jvb_config` is no dictionary but a list: write it as `key: value` lines below the name."],
+    ),
+    "settings that are a text": (
+        {**GOOD, "prosody_config": "strict"}, {}, [],
+        ["`prosody_config` is no dictionary but a text: write it as `key: value` lines below the name."],
+    ),
+    "settings that are empty": (
+        {**GOOD, "jicofo_config": None, "nginx_meet_config": 5}, {}, [],
+        ["`jicofo_config` is no dictionary but empty: write it as `key: value` lines below the name.",
+         "`nginx_meet_config` is no dictionary but a number: write it as `key: value` lines below the name."],
+    ),
+    "a short secret": (
+        {**GOOD, "jitsi_secrets": {"xmpp/focus": "hunter2hunter2-"}, "jvb_xmpp_password": "hunter2"}, {}, [],
+        ["`jvb_xmpp_password`: a secret must be text of at least 16 characters; give a longer one or leave it out to have it made.",
+         "`jitsi_secrets['xmpp/focus']`: a secret must be text of at least 16 characters; give a longer one or leave it out to have it made."],
+    ),
+    "a misspelt variable": (
+        {**GOOD, "jitsi_unknown_key": "warn", "jvb_confg": {}}, {}, [],
+        ["`jitsi_unknown_key` is no variable of campus.jitsi: did you mean `jitsi_unknown_keys`?",
+         "`jvb_confg` is no variable of campus.jitsi: did you mean `jvb_config`?"],
+    ),
+    "the type of a variable of a later play": (
+        {**GOOD, "jvb_drain_timeout": "1 hour", "jitsi_secret_generations": {"xmpp/focus": "2"}}, {}, [],
+        ["`jvb_drain_timeout` is no whole number but a text: write one without quotes or unit.",
+         "`jitsi_secret_generations['xmpp/focus']` is '2': give a whole number from 1 up, without quotes."],
+    ),
+    "everything at once": (
+        {"jitsi_domain": "Meet_1.example.edu", "jitsi_apt_repository": "https://mirror.example.edu", "jitsi_unknown_keys": "ignore",
+         "jitsi_domian": 1},
+        {"prosody": ["one", "two"]}, [],
+        ["`jitsi_domain` has upper case letters: write `meet-1.example.edu`.",
+         "`jitsi_apt_repository` is no dictionary but a text: write it as `key: value` lines below the name.",
+         "`jitsi_domian` is no variable of campus.jitsi: did you mean `jitsi_domain`?",
+         "`jitsi_unknown_keys` is 'ignore': take one of error, warn.",
+         "`jitsi_prosody` has 2 hosts (one, two): put exactly one into `jitsi_prosody`."],
+    ),
+    "with --tags jvb": (
+        {**GOOD, "prosody_config": []}, {"prosody": ["one", "two"]}, ["--tags", "jvb"],
+        ["`prosody_config` is no dictionary but a list: write it as `key: value` lines below the name.",
+         "`jitsi_prosody` has 2 hosts (one, two): put exactly one into `jitsi_prosody`."],
+    ),
+    "with --limit": (
+        {**GOOD, "jitsi_secret": {}}, {"prosody": ["one", "two"]}, ["--limit", "meet"],
+        ["`jitsi_secret` is no variable of campus.jitsi: did you mean `jitsi_secrets`?",
+         "`jitsi_prosody` has 2 hosts (one, two): put exactly one into `jitsi_prosody`."],
+    ),
+    "with --check": (
+        {"jitsi_domain": "meet"}, {}, ["--check"],
+        ["`jitsi_domain` has one part only: give the full name, such as `meet.example.edu`."],
+    ),
+}
+
+
+def inventory(place, variables, roles):
+    """Write an inventory of hosts that do not exist."""
+    children = {f"jitsi_{role}": {"hosts": dict.fromkeys(hosts)} for role, hosts in roles.items()}
+    group = {"hosts": {"meet": None}, "vars": variables, "children": children}
+    connection = {"ansible_host": NOWHERE, "ansible_python_interpreter": "/usr/bin/python3", "ansible_ssh_common_args": "-o ConnectTimeout=2"}
+    place.mkdir()
+    path = place / "hosts.yml"
+    path.write_text(yaml.safe_dump({"all": {"vars": connection, "children": {"jitsi": group}}}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(request, site, tmp_path_factory):
+    """The runs of all cases that were asked for, side by side."""
+    if len(site.hosts) > 1:
+        pytest.skip("needs no host: the one-host scenarios test it")
+    names = [item.callspec.params["name"] for item in request.session.items if "name" in getattr(getattr(item, "callspec", None), "params", {})]
+    place = tmp_path_factory.mktemp("refusals")
+
+    def run(number, name):
+        variables, roles, words, _said = REFUSALS[name]
+        path = inventory(place / str(number), variables, roles)
+        return site.playbook("campus.jitsi.site", *words, inventory=path, environment=JSON), path
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        return {name: pool.submit(run, number, name) for number, name in enumerate(REFUSALS) if name in names}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_bad_input_is_refused_before_any_host_is_touched(runs, name):
+    done, path = runs[name].result()
+    assert done.code != 0
+    assert max(done.failures, key=len).splitlines() == REFUSALS[name][3], done.output
+    assert "UNREACHABLE" not in done.output and done.tasks[-1] == "Check the inventory", done.output
+    assert "hunter2" not in done.output
+    # Not even the root key was made.
+    assert os.listdir(path.parent) == ["hosts.yml"]
+
+
+def test_with_good_input_the_hosts_are_asked_for(single, tmp_path):
+    """What shows that the others would have noticed."""
+    done = single.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "good", GOOD, {}), environment=JSON)
+    assert done.code != 0 and "UNREACHABLE" in done.output and done.tasks[-1] == "Gathering Facts", done.output
+
+
+def test_an_inventory_without_the_group_is_no_success(single, tmp_path):
+    path = tmp_path / "hosts.yml"
+    path.write_text(yaml.safe_dump({"all": {"hosts": {"meet": {"ansible_host": NOWHERE}}, "vars": GOOD}}), encoding="utf-8")
+    done = single.playbook("campus.jitsi.site", inventory=path, environment=JSON)
+    assert done.code != 0
+    assert done.failures == ["The group `jitsi` has no host, so there is nothing to do: put at least one host of the inventory into it."]
+
+
+def pair(names, key=None):
+    """A self-signed certificate and a key, as PEM text; the key of somebody else when one is given."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    own = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(own.public_key()).serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=9))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False).sign(own, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    return (certificate.public_bytes(encoding).decode(),
+            (key or own).private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode())
+
+
+@pytest.mark.parametrize(
+    ("names", "mixed", "said"),
+    [
+        ([EXAMPLE], True, "`jitsi_tls_certificate_file` and `jitsi_tls_key_file`: certificate and key do not match."),
+        (["www.example.edu"], False, "`jitsi_tls_certificate_file` and `jitsi_tls_key_file`: the certificate does not cover meet.example.edu."),
+        ([EXAMPLE], False, None),
+    ],
+    ids=["of another key", "of another name", "good"],
+)
+def test_a_certificate_and_a_key(single, tmp_path, names, mixed, said):
+    certificate, key = pair(names)
+    if mixed:
+        _other, key = pair(names)
+    (tmp_path / "site.crt").write_text(certificate, encoding="ascii")
+    (tmp_path / "site.key").write_text(key, encoding="ascii")
+    variables = {**GOOD, "jitsi_tls_source": "files", "jitsi_tls_certificate_file": str(tmp_path / "site.crt"), "jitsi_tls_key_file": str(tmp_path / "site.key")}
+    done = single.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "inventory", variables, {}), environment=JSON)
+    assert done.code != 0
+    if said is None:
+        assert "UNREACHABLE" in done.output
+    else:
+        assert done.failures == [said] and "UNREACHABLE" not in done.output, done.output
+    assert key.splitlines()[1] not in done.output
+
+
+# --- what only a host can say --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def untouched(single):
+    """A host on which a run changes nothing: neither files nor packages nor running services."""
+    (name,) = single.hosts
+    before = single.managed(name), single.host(name).check_output("dpkg-query --show")
+    yield single, name
+    assert (single.managed(name), single.host(name).check_output("dpkg-query --show")) == before
+
+
+LAST = "Refuse what cannot work, before anything is changed"
+
+
+@contextlib.contextmanager
+def pretending(host, release, version):
+    """A host that says of itself to be another, for everybody who looks, until the end."""
+    files = {"/etc/os-release": release, "/etc/debian_version": version + "\n"}
+    names = []
+    try:
+        for path, text in files.items():
+            other = f"/run/pretended-{uuid.uuid4().hex}"
+            host.check_output("printf %%s %s > %s && mount --bind %s %s", text, other, other, path)
+            names.append((other, path))
+        yield
+    finally:
+        for other, path in names:
+            host.check_output("umount %s && rm %s", path, other)
+
+
+@pytest.mark.parametrize(
+    ("release", "version", "words", "said"),
+    [
+        ('ID=debian\nNAME="Debian GNU/Linux"\nVERSION_ID="11"\nVERSION="11 (bullseye)"\nPRETTY_NAME="Debian GNU/Linux 11 (bullseye)"\n', "11.9", [],
+         "runs Debian 11.9: campus.jitsi supports Debian 12 and 13; use a host with one of them."),
+        ('ID=ubuntu\nID_LIKE=debian\nNAME="Ubuntu"\nVERSION_ID="24.04"\nVERSION="24.04 LTS (Noble Numbat)"\nPRETTY_NAME="Ubuntu 24.04 LTS"\n',
+         "trixie/sid", ["--tags", "jvb"], "runs Ubuntu 24.04: campus.jitsi supports Debian 12 and 13; use a host with one of them."),
+    ],
+    ids=["Debian 11", "Ubuntu"],
+)
+def test_an_operating_system_that_is_not_supported_is_refused(untouched, release, version, words, said):
+    site, name = untouched
+    with pretending(site.host(name), release, version):
+        done = site.playbook("campus.jitsi.site", *words, environment=JSON)
+    assert done.code != 0 and done.failures == [f"{name} {said}"], done.output
+    assert done.tasks[-1] == "Check the inventory" and done.changed == 0, done.output
+
+
+def test_another_web_server_and_missing_versions_are_told_at_once(single):
+    """On a host with a web server of somebody else, and versions that no archive has."""
+    (name,) = single.hosts
+    host = single.host(name)
+    host.check_output("systemctl stop nginx")
+    try:
+        host.check_output("systemd-run --quiet --collect --unit=somebodys-web-server python3 -m http.server 443")
+        host.check_output("for n in $(seq 50); do ss --no-header -tln 'sport = :443' | grep -q . && exit 0; sleep 0.1; done; exit 1")
+        before = single.managed(name), host.check_output("dpkg-query --show")
+        have = {package: host.check_output("dpkg-query --show --showformat='${Version}' %s", package) for package in ("jicofo", "nginx")}
+        pins = {"jicofo": "1.0-404", "nginx": "0:1", "jitsi-videobrigde2": "2.3"}
+        done = single.playbook("campus.jitsi.site", variables={"jitsi_package_versions": pins}, environment=JSON)
+        assert (single.managed(name), host.check_output("dpkg-query --show")) == before
+    finally:
+        host.run("systemctl stop somebodys-web-server")
+        host.check_output("systemctl start nginx")
+    assert done.code != 0 and done.tasks[-1] == LAST and done.changed == 0, done.output
+    (message,) = done.failures
+    port, jicofo, nginx, bridge = message.splitlines()
+    assert port == (f"{name}: port 443/tcp is held by `python3`, and nginx_meet needs it: stop that program for good or move it, or give the role "
+                    "another host.")
+    assert jicofo.startswith("`jitsi_package_versions.jicofo` is 1.0-404, which no archive has: take one of ") and have["jicofo"] in jicofo
+    assert nginx.startswith("`jitsi_package_versions.nginx` is 0:1, which no archive has: take one of ") and have["nginx"] in nginx
+    assert re.fullmatch(r"`jitsi_package_versions.jitsi-videobrigde2`: \S+ has no such package\.", bridge)
+    works(settled(single))
+
+
+def test_a_server_on_a_port_that_no_role_of_the_host_needs_is_left_alone(single):
+    (name,) = single.hosts
+    host = single.host(name)
+    host.check_output("systemd-run --quiet --collect --unit=somebodys-web-server python3 -m http.server 8081")
+    try:
+        result = single.module(name, "preflight", {"roles": ["prosody", "jicofo", "jvb", "nginx_meet"]})
+    finally:
+        host.check_output("systemctl stop somebodys-web-server")
+    assert not result["failed"] and result["problems"] == []
