@@ -20,7 +20,8 @@ def test_good_domains(domain):
     [
         ("", "is not set"), (None, "is not set"), (" ", "is not set"), (5, "is not set"),
         ("https://meet.example.edu/", "write `meet.example.edu`"), ("meet.example.edu.", "ends in a dot: write `meet.example.edu`"),
-        ("https://My_Meet.example.edu.:443/", "write `my-meet.example.edu`"), ("Meet.Example.edu", "write `meet.example.edu`"), ("my_meet.example.edu", "such as `my-meet.example.edu`"),
+        ("https://My_Meet.example.edu.:443/", "write `my-meet.example.edu`"),
+        ("Meet.Example.edu", "write `meet.example.edu`"), ("my_meet.example.edu", "such as `my-meet.example.edu`"),
         ("meet", "has one part only"), ("münchen.example", "`xn--` form"), ("192.0.2.1", "is an address"), ("meet.example.edu:443", "has a port"),
         ("-a.example.edu", "is no host name"), ("a b.example.edu", "is no host name"), ("a..b", "is no host name"), ("a.b/c", "is no host name"),
         (".".join(["a" * 60] * 4), "is too long"),
@@ -58,7 +59,8 @@ def test_bad_variables(variables, said):
 
 @pytest.mark.parametrize(
     "variables",
-    [{}, {"jvb_config": {"a": 1}}, {"jvb_drain_timeout": 5}, {"jvb_drain_timeout": "5"}, {"jitsi_remote_components": "yes"}, {"prosody_exporter_port": 1}, {"other": 1}, {"jvb_xmpp_password": "x" * 16}, {"jitsi_unknown_keys": "warn"}],
+    [{}, {"jvb_config": {"a": 1}}, {"jvb_drain_timeout": 5}, {"jvb_drain_timeout": "5"}, {"jitsi_remote_components": "yes"},
+     {"prosody_exporter_port": 1}, {"other": 1}, {"jvb_xmpp_password": "x" * 16}, {"jitsi_unknown_keys": "warn"}],
 )
 def test_good_variables(variables):
     assert _validate.variable_problems(variables, known_variables()) == []

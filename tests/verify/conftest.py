@@ -94,7 +94,8 @@ class Site:
         command = ["ansible-playbook", "-i", str(inventory or self.inventory), name, *words]
         if variables:
             command += ["-e", json.dumps(variables)]
-        done = subprocess.run(command, env={**self.environment, **(environment or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        values = {**self.environment, **(environment or {})}
+        done = subprocess.run(command, env=values, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
                               cwd=self.place, timeout=timeout)
         return Run(done.returncode, done.stdout)
 

@@ -194,7 +194,8 @@ def test_a_certificate_and_a_key(single, tmp_path, names, mixed, said):
         _other, key = pair(names)
     (tmp_path / "site.crt").write_text(certificate, encoding="ascii")
     (tmp_path / "site.key").write_text(key, encoding="ascii")
-    variables = {**GOOD, "jitsi_tls_source": "files", "jitsi_tls_certificate_file": str(tmp_path / "site.crt"), "jitsi_tls_key_file": str(tmp_path / "site.key")}
+    files = {"jitsi_tls_certificate_file": str(tmp_path / "site.crt"), "jitsi_tls_key_file": str(tmp_path / "site.key")}
+    variables = {**GOOD, "jitsi_tls_source": "files", **files}
     done = single.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "inventory", variables, {}), environment=JSON)
     assert done.code != 0
     if said is None:
