@@ -219,6 +219,15 @@ def redact(text: str, sensitive: t.Iterable[str]) -> str:
     return PRIVATE_KEY.sub("(another private key)", text)
 
 
+def sentence(text: str) -> str:
+    """``text`` with a full stop, unless it ends already.
+
+    >>> sentence("no such key"), sentence("did you mean `x`?")
+    ('no such key.', 'did you mean `x`?')
+    """
+    return text if text.endswith(("?", ".")) else text + "."
+
+
 def read(path: str) -> str | None:
     with contextlib.suppress(FileNotFoundError):
         with open(path, encoding="utf-8", errors="surrogateescape") as handle:
@@ -252,8 +261,8 @@ def main() -> None:
         module.no_log_values.discard(content)
     old = read(params["path"])
     unknown = [] if old == content and not newer_programs(module) else accepted(module, content)
-    for sentence in unknown:
-        module.warn(f"{params['path']}: {sentence}")
+    for what in unknown:
+        module.warn(f"{params['path']}: {what}")
     changed = old != content
     if changed and not module.check_mode:
         replace(module, content)
@@ -294,7 +303,7 @@ def accepted(module: AnsibleModule, content: str) -> list[str]:
         module.fail_json(msg=f"{params['path']}: the new text {text}. The file was not changed.")
     if unknown and params["unknown_keys"] == "error":
         module.fail_json(
-            msg=f"{params['path']}: {'; '.join(unknown)}. The file was not changed; correct the setting, "
+            msg=f"{params['path']}: {' '.join(sentence(part) for part in unknown)} The file was not changed; correct the setting, "
             "or set `jitsi_unknown_keys: warn` if you know better.",
             unknown=unknown,
         )
