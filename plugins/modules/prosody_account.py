@@ -104,8 +104,10 @@ restart_needed:
 import concurrent.futures
 import contextlib
 import fnmatch
+import html
 import os
 import pwd
+import re
 import time
 import typing as t
 import uuid
@@ -116,6 +118,8 @@ from ansible_collections.campus.jitsi.plugins.module_utils import _prosody, _pro
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean
 from ansible_collections.campus.jitsi.plugins.module_utils._stringprep import nodeprep, saslprep
 
+#: How much fits into a stanza of the admin socket (10000 bytes in util/xmppstream.lua), with something for what is around it.
+SHELL_LIMIT = 9000
 #: Subscriptions with which a contact sees the account's presence (RFC 6121, section 2.1.2.5).
 SEES_PRESENCE = ("from", "both")
 
@@ -128,7 +132,20 @@ def split_jid(jid: str) -> tuple[str, str]:
     user, at, host = jid.partition("@")
     if not at or not host or "/" in host:
         raise ValueError(f"{jid!r} is no bare JID: write user@host")
-    return nodeprep(user), host.lower().rstrip(".")
+    try:
+        return nodeprep(user), host.lower().rstrip(".")
+    except ValueError as error:
+        hint = f": write `{escape_node(user)}@{host}` (XEP-0106)" if escape_node(user) != user else ""
+        raise ValueError(f"{error}{hint}") from error
+
+
+def escape_node(user: str) -> str:
+    """A local part with what a JID cannot hold in the escapes that clients show as those characters (XEP-0106).
+
+    >>> escape_node("o'brien")
+    'o\\\\27brien'
+    """
+    return re.sub("[ \"&'/:<>@]", lambda match: f"\\{ord(match.group()):02x}", user)
 
 
 def plan(*, account: t.Mapping[str, t.Any], stored: t.Mapping[str, t.Any] | None, right: bool,
@@ -204,6 +221,9 @@ class Store:
             raise _prosody.ProsodyError(
                 f"{name} cannot be read ({error}): restore or remove it; it was not touched."
             ) from error
+
+    def has(self, host: str, user: str) -> bool:
+        return os.path.lexists(_prosody_store.path(self.data_path, host, "accounts", user))
 
     def write(self, host: str, store: str, user: str, table: t.Mapping[t.Any, t.Any]) -> None:
         name = _prosody_store.path(self.data_path, host, store, user)
@@ -286,24 +306,41 @@ def prepare(module: AnsibleModule, config: t.Mapping[str, t.Any], store: Store) 
     return wanted
 
 
-def tell_server(run: t.Callable[..., t.Any], config_file: str, changed: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    """Rosters are kept in memory by the server, and a removed account's sessions would stay."""
+def live_changes(changed: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """Pieces of Lua for the running server, which keeps rosters in memory, and in which a removed account's sessions would stay.
+
+    They are few, because each costs a start of prosodyctl, and short enough for its stanza (see SHELL_LIMIT).
+    """
+    rosters, jids = [], []
     for account in changed:
         user, host = _prosody.lua_string(account["user"]), _prosody.lua_string(account["host"])
-        code = ""
         if "roster" in account["changes"]:
-            code += f"local rm = require 'core.rostermanager'; local roster = rm.load_roster({user}, {host}); "
-            for contact in account["roster"]:
-                code += f"roster[{_prosody.lua_string(contact)}] = {{ subscription = 'both', groups = {{}} }}; "
-            code += f"assert(rm.save_roster({user}, {host}, roster)); "
+            rosters += [f"do local roster = rm.load_roster({user}, {host}); roster[{_prosody.lua_string(contact)}] = "
+                        f"{{ subscription = 'both', groups = {{}} }}; assert(rm.save_roster({user}, {host}, roster)); end; " for contact in account["roster"]]
         if {"roster", "removed"} & set(account["changes"]):
-            code += (
-                f"local user = prosody.bare_sessions[{user} .. '@' .. {host}]; if user then "
-                "local list = {}; for _, session in pairs(user.sessions) do list[#list + 1] = session; end; "
-                "for _, session in ipairs(list) do session:close('reset'); end; end; "
-            )
-        if code:
-            _prosody.shell(run, code, config_file)
+            jids.append(_prosody.lua_string(f"{account['user']}@{account['host']}"))
+    return [
+        *("local rm = require 'core.rostermanager'; " + "".join(part) for part in in_parts(rosters)),
+        *(f"for _, jid in ipairs({{ {', '.join(part)} }}) do local user = prosody.bare_sessions[jid]; if user then "
+          "local list = {}; for _, session in pairs(user.sessions) do list[#list + 1] = session; end; "
+          "for _, session in ipairs(list) do session:close('reset'); end; end; end; " for part in in_parts(jids)),
+    ]
+
+
+def in_parts(texts: t.Sequence[str], length: int = SHELL_LIMIT) -> t.Iterator[list[str]]:
+    """``texts`` in lists of no more than ``length`` characters of XML each, unless a single one is longer.
+
+    >>> list(in_parts(["aa", "b", "cc"], 3)), list(in_parts(["<", "b"], 4))
+    ([['aa', 'b'], ['cc']], [['<'], ['b']])
+    """
+    part: list[str] = []
+    for text in texts:
+        if part and len(html.escape("".join([*part, text]))) > length:
+            yield part
+            part = []
+        part.append(text)
+    if part:
+        yield part
 
 
 def main() -> None:
@@ -349,7 +386,8 @@ def run(module: AnsibleModule) -> None:
     def examine(account: dict[str, t.Any]) -> None:
         user, host = account["user"], account["host"]
         account["hash"] = config["hosts"][host]["password_hash"]
-        account["stored"] = store.read(host, "accounts", user)
+        # What is to go need not be whole.
+        account["stored"] = store.read(host, "accounts", user) if account["state"] == "present" else {} if store.has(host, user) else None
         roster = (store.read(host, "roster", user) or {}) if account["roster"] else {}
         right = account["state"] == "present" and account["stored"] is not None and _scram.matches(
             account["stored"], account["password"], account["hash"])
@@ -372,8 +410,9 @@ def run(module: AnsibleModule) -> None:
             list(pool.map(compute, changed))
             live = _prosody.running(config)
             restart_needed = apply(changed, store, live)
-    if changed and live:
-        tell_server(module.run_command, params["config"], changed)
+    if live:
+        for code in live_changes(changed):
+            _prosody.shell(module.run_command, code, params["config"])
     changes = [{"jid": a["jid"], "change": change} for a in changed for change in a["changes"]]
     module.exit_json(changed=bool(changes), changes=changes, restart_needed=restart_needed, diff=diff(wanted))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import html
 import json
 import subprocess
 
@@ -218,3 +219,28 @@ def test_modules_that_are_nowhere(tmp_path, monkeypatch):
         "hosts": {"c.x": {**HOST, "component": "muc", "modules": ["muc_hide_all", "muc_hide_al"]}, "x": {**HOST, "authentication": "nope"}},
     }
     assert missing_modules(config) == {"auth_nope": "x", "muc_hide_al": "c.x", "tls": "global"}
+
+
+def test_what_a_running_server_is_told_fits_into_its_stanzas():
+    """And is told in few calls: 500 removed accounts are some, not 500."""
+    gone = [{"user": f"o\\27brien{number}", "host": "auth.meet.example.edu", "changes": ["removed"], "roster": []} for number in range(500)]
+    seen = [{"user": "focus", "host": "auth.meet.example.edu", "changes": ["created", "roster"], "roster": [f"a{number}.example.edu" for number in range(60)]}]
+    other = [{"user": "ada", "host": "auth.meet.example.edu", "changes": ["created"], "roster": []}]
+    codes = prosody_account.live_changes(gone + seen + other)
+    assert len(codes) < 12
+    assert all(len(html.escape(code)) < 10_000 for code in codes)
+    text = "".join(codes)
+    assert all(f'"o\\09227brien{n}@auth.meet.example.edu"' in text for n in range(500))
+    assert all(f'roster["a{n}.example.edu"]' in text for n in range(60)) and text.count("focus@auth") == 1 and "ada" not in text
+    for code in codes:
+        subprocess.run(["lua5.4", "-"], input=f"local function check() {code} end", text=True, check=True)
+    assert prosody_account.live_changes(other) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "written"),
+    [("o'brien", "o\\27brien"), ("a b", "a\\20b"), ("a@b:c/d", "a\\40b\\3ac\\2fd"), ("plain", "plain"), ("o\\27brien", "o\\27brien")],
+)
+def test_what_a_jid_cannot_hold_is_written_in_escapes(user, written):
+    assert prosody_account.escape_node(user) == written
+    nodeprep(written)

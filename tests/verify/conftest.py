@@ -10,7 +10,6 @@ import pathlib
 import re
 import shlex
 import subprocess
-import tempfile
 import time
 import typing as t
 
@@ -120,24 +119,18 @@ class Site:
     def log_in(self, host: testinfra.host.Host, user: str, password: str, server: str = "127.0.0.1", domain: str | None = None,
                ca: str = "/usr/local/share/ca-certificates/campus.jitsi.crt") -> str:
         """What becomes of a login at Prosody's port 5222 from a host, in one word."""
-        script = (pathlib.Path(__file__).parent / "xmpp_login.py").read_text(encoding="utf-8")
-        with tempfile.NamedTemporaryFile("w", suffix=".py") as handle:
-            handle.write(script)
-            handle.flush()
-            name = host.backend.hostname
-            key = next(h["ansible_private_key_file"] for h in self.hosts.values() if h["ansible_host"] == name)
-            words = ["ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", f"root@{name}",
-                     "python3", "-", server, domain or f"auth.{self.domain}", user, ca]
-            # The password goes through the script's own text, not through a command line.
-            done = subprocess.run(words, input=f"PASSWORD = {password!r}\n{script}", capture_output=True, text=True, check=False, timeout=60)
-        return done.stdout.strip() or done.stderr.strip()
+        name = next(name for name, values in self.hosts.items() if values["ansible_host"] == host.backend.hostname)
+        return self.on(name, login_script(password), server, domain or f"auth.{self.domain}", user, ca).strip()
+
+    def ssh(self, name: str, *words: str) -> list[str]:
+        """The command line that runs another one on a host."""
+        host = self.hosts[name]
+        options = [word for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR") for word in ("-o", option)]
+        return ["ssh", "-i", host["ansible_private_key_file"], *options, f"root@{host['ansible_host']}", *map(shlex.quote, words)]
 
     def on(self, name: str, script: str, *words: str, timeout: float = 60) -> str:
         """What a Python script prints on a host. It goes there by standard input, so secrets in it are in no command line."""
-        host = self.hosts[name]
-        options = [word for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR") for word in ("-o", option)]
-        command = ["ssh", "-i", host["ansible_private_key_file"], *options, f"root@{host['ansible_host']}", "python3", "-", *map(shlex.quote, words)]
-        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=timeout)
+        done = subprocess.run(self.ssh(name, "python3", "-", *words), input=script, capture_output=True, text=True, check=False, timeout=timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -185,6 +178,11 @@ def single(site: Site) -> Site:
     if len(site.hosts) > 1:
         pytest.skip("is the same wherever the roles are: the one-host scenarios test it")
     return site
+
+
+def login_script(password: str) -> str:
+    """A login for a host's Python to run; the password is in its text, and so in no command line."""
+    return f"PASSWORD = {password!r}\n" + (pathlib.Path(__file__).parent / "xmpp_login.py").read_text(encoding="utf-8")
 
 
 def settled(site: Site, seconds: float = 60) -> list[t.Any]:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 package campus.jitsi.standin.common;
 
+import java.lang.reflect.Field;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.List;
@@ -176,6 +177,10 @@ public final class XmppLink {
     }
 
     private void connect() {
+        synchronized (this) {
+            // This attempt is under way: when it fails at once, the next one must not take it for one to come.
+            attempt = null;
+        }
         synchronized (connection) {
             try {
                 if (!connection.isConnected()) {
@@ -199,8 +204,26 @@ public final class XmppLink {
                 if (connection.isConnected()) {
                     connection.instantShutdown();
                 }
+                if (connection.isConnected()) {
+                    forgetResumption();
+                    connection.instantShutdown();
+                }
                 schedule(pause());
             }
+        }
+    }
+
+    /**
+     * Smack 4.4.8 stays connected for ever, and so never connects again, when a stream that could be resumed was lost, the next
+     * connection came up and was lost before the login: its shutdown() returns early. Only this private flag knows.
+     */
+    private void forgetResumption() {
+        try {
+            Field flag = XMPPTCPConnection.class.getDeclaredField("disconnectedButResumeable");
+            flag.setAccessible(true);
+            flag.setBoolean(connection, false);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("This is another Smack: see what its shutdown() does", e);
         }
     }
 
