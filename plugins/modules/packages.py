@@ -133,6 +133,8 @@ POLICY_TEXT = "#!/bin/sh\n# campus.jitsi: services start when they are configure
 ARMOUR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 APT = ["apt-get", "--quiet", "--yes", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confdef", "-o",
        "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0"]
+#: In what apt, dpkg and debconf say when another one is at work.
+LOCKED = ("Could not get lock", "Unable to lock", "is locked by another process", "lock was locked by")
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "DEBIAN_PRIORITY": "critical", "LC_ALL": "C",
                "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_SUSPEND": "1"}
 
@@ -176,6 +178,15 @@ def wanted(names: t.Sequence[str], versions: t.Mapping[str, str], installed: t.M
     """
     return [f"{name}={versions[name]}" if name in versions else name for name in names
             if name not in installed or versions.get(name, installed[name]) != installed[name]]
+
+
+def locked(text: str) -> bool:
+    """Whether this is what apt, dpkg or debconf says when another one is at work.
+
+    >>> locked("dpkg: error: dpkg database lock was locked by another process with pid 5817"), locked("E: Broken packages")
+    (True, False)
+    """
+    return any(word in text for word in LOCKED)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
@@ -246,14 +257,13 @@ def unanswered(module: AnsibleModule) -> list[dict[str, str]]:
     if not answers:
         return []
     asked = "".join(f"GET {answer['question']}\n" for answer in answers)
-    _code, out, _err = module.run_command(["debconf-communicate", "--frontend=noninteractive"], data=asked, environ_update=ENVIRONMENT)
+    _code, out, _err = run_unlocked(module, ["debconf-communicate", "--frontend=noninteractive"], asked)
     lines = out.splitlines() + [""] * len(answers)
     return [answer for answer, line in zip(answers, lines) if line != f"0 {answer['value']}"]
 
 
 #: What apt says when its lists are behind the archive.
 STALE = ("Unable to fetch", "Failed to fetch", "Unable to locate package", "has no installation candidate", "was not found")
-LOCKED = ("Could not get lock", "Unable to lock", "is locked by another process", "frontend lock")
 
 
 def update(module: AnsibleModule) -> None:
@@ -261,28 +271,34 @@ def update(module: AnsibleModule) -> None:
     run_apt(module, ["apt-get", "--quiet", "update", "-o", "APT::Update::Error-Mode=any"])
 
 
-def run_apt(module: AnsibleModule, words: t.Sequence[str], retry_stale: bool = False) -> None:
-    """Run apt-get or dpkg, waiting for another one that holds a lock; fails with its last lines.
-
-    :param retry_stale: whether to fetch the lists and try once more when they seem to be old
-    """
+def run_unlocked(module: AnsibleModule, words: t.Sequence[str], data: str | None = None) -> tuple[int, str, str]:
+    """Run apt-get, dpkg or debconf, waiting for another one that holds a lock; fails when it holds it for too long."""
     end = time.monotonic() + module.params["lock_timeout"]
     while True:
-        code, out, err = module.run_command(list(words), environ_update=ENVIRONMENT)
-        if code == 0:
-            return
+        code, out, err = module.run_command(list(words), data=data, environ_update=ENVIRONMENT)
         text = (err or out).strip()
-        if retry_stale and any(word in text for word in STALE):
-            update(module)
-            retry_stale = False
-            continue
-        if not any(word in text for word in LOCKED):
-            module.fail_json(msg=f"`{' '.join(word for word in words if not word.startswith(('-', 'Dpkg::')))}` failed: {text[-1500:]}",
-                             stdout=out[-5000:])
+        if code == 0 or not locked(text):
+            return code, out, err
         if time.monotonic() > end:
             module.fail_json(msg=f"Another apt or dpkg held its lock for more than {module.params['lock_timeout']} s: {text[-300:]} "
                                  "Wait for it to end and run this again.")
         time.sleep(2)
+
+
+def run_apt(module: AnsibleModule, words: t.Sequence[str], retry_stale: bool = False) -> None:
+    """Run apt-get or dpkg; fails with its last lines.
+
+    :param retry_stale: whether to fetch the lists and try once more when they seem to be old
+    """
+    code, out, err = run_unlocked(module, words)
+    text = (err or out).strip()
+    if code and retry_stale and any(word in text for word in STALE):
+        update(module)
+        code, out, err = run_unlocked(module, words)
+        text = (err or out).strip()
+    if code:
+        module.fail_json(msg=f"`{' '.join(word for word in words if not word.startswith(('-', 'Dpkg::')))}` failed: {text[-1500:]}",
+                         stdout=out[-5000:])
 
 
 @contextlib.contextmanager
@@ -386,7 +402,7 @@ def main() -> None:
             finish_interrupted(module)
         if answers:
             lines = "".join("{package} {question} {type} {value}\n".format(**answer) for answer in answers)
-            code, _out, err = module.run_command(["debconf-set-selections"], data=lines, environ_update=ENVIRONMENT)
+            code, _out, err = run_unlocked(module, ["debconf-set-selections"], lines)
             if code:
                 module.fail_json(msg=f"debconf did not take the answers: {err.strip()}")
         if needed:

@@ -174,3 +174,20 @@ def test_where_an_archive_lists_its_packages():
 def test_what_an_archive_lists():
     text = "Package: a\nVersion: 1\nDescription: x\n Version: 9\n\nPackage: b\nVersion: 2\n\nbroken\n"
     assert preflight.parse_packages(text) == {"a": ["1"], "b": ["2"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 5811 (apt-get)", True),
+        ("E: Unable to lock directory /var/lib/apt/lists/", True),
+        ("dpkg: error: dpkg frontend lock was locked by another process with pid 5811", True),
+        ("dpkg: error: dpkg database lock was locked by /usr/bin/dpkg process with pid 5817", True),
+        ('debconf: DbDriver "config": /var/cache/debconf/config.dat is locked by another process: Resource temporarily unavailable', True),
+        ("E: Unable to locate package jicofo", False),
+        ("E: Unmet dependencies. Try 'apt --fix-broken install'", False),
+    ],
+)
+def test_what_says_that_another_apt_is_at_work(text, expected):
+    """As the tools of Debian 12 and 13 said it."""
+    assert packages.locked(text) == expected

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import stat
+import subprocess
+import sys
+import tempfile
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
@@ -124,6 +128,39 @@ def test_a_run_that_dies_while_it_writes_leaves_nothing(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+#: Makes the key and kills itself at a call of the operating system, the one of that number.
+KILLED = """
+import os, signal, sys
+from ansible_collections.campus.jitsi.plugins.plugin_utils import _secrets
+left = int(sys.argv[2])
+def die(event, arguments):
+    global left
+    if event in ("open", "os.mkdir", "os.link", "os.remove", "os.chmod"):
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+sys.addaudithook(die)
+_secrets.create_root(sys.argv[1], None)
+"""
+
+
+def test_a_run_that_is_killed_while_it_makes_the_key_is_finished_by_the_next(tmp_path):
+    """At no moment is there a part of a key, and a key that was there once stays the key."""
+    made = []
+    for number in range(20):
+        path = str(tmp_path / str(number) / "root.key")
+        done = subprocess.run([sys.executable, "-c", KILLED, path, str(number)], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        first = read_root(path, None)
+        made.append(first is not None)
+        create_root(path, None)
+        assert len(read_root(path, None)) == 32
+        assert first in (None, read_root(path, None))
+    assert False in made and True in made and done.returncode == 0
+
+
 def test_with_a_vault_password_the_file_is_encrypted(tmp_path):
     path = tmp_path / "root.key"
     encrypt, decrypt = vault_functions(Loader(("default", b"correct horse")))
@@ -180,6 +217,31 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "root.key").mkdir()
     with pytest.raises(SecretError, match="cannot be read"):
         read_root(str(tmp_path / "root.key"), None)
+
+
+def _as_nobody(path, results):
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        results.put(read_root(path, None))
+    except SecretError as error:
+        results.put(str(error))
+
+
+def test_a_file_of_somebody_else_is_an_error():
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    with tempfile.TemporaryDirectory() as folder:
+        # Everybody may look into the folder: it is the file that nobody may read.
+        os.chmod(folder, 0o755)
+        path = os.path.join(folder, "root.key")
+        create_root(path, None)
+        os.chmod(path, 0)
+        other = context.Process(target=_as_nobody, args=(path, results))
+        other.start()
+        assert results.get(timeout=20) == f"{path} cannot be read (Permission denied): make it readable for the user who runs Ansible."
+        other.join()
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):

@@ -108,7 +108,8 @@ def test_an_account_that_is_removed_is_thrown_out(accounts):
 def test_odd_names(accounts):
     """Names become what Prosody makes of them (nodeprep), however they are written; XEP-0106 writes what a JID cannot hold."""
     word = password()
-    users = {"ADA": "ada", "Ünï-Čode": "ünï-čode", "Straße": "strasse", "o\\27brien": "o\\27brien", "a\\26b\\2fc": "a\\26b\\2fc", "50%": "50%", "a.b+c": "a.b+c"}
+    users = {"ADA": "ada", "Ünï-Čode": "ünï-čode", "Straße": "strasse"}
+    users |= {same: same for same in ("o\\27brien", "a\\26b\\2fc", "50%", "a.b+c")}
     wish = [{"jid": accounts.jid(user), "password": word} for user in users]
     made = accounts.run(*wish)
     assert [change["jid"] for change in made["changes"]] == [accounts.jid(user) for user in users.values()]
