@@ -87,6 +87,19 @@ def subnet6(index: int) -> ipaddress.IPv6Network:
     return ipaddress.ip_network(f"fd6a:6974:7369:{index:x}::/64")
 
 
+def belongs(words: list[str], ident: str) -> bool:
+    """Whether a command line is of a process of the lab: a machine, or its web server, whichever Python runs that.
+
+    >>> belongs(["/usr/bin/python3", "tests/lab/lab.py", "serve", "--lab=0a1b2c-demo", "10.213.0.1"], "0a1b2c-demo")
+    True
+    >>> belongs(["systemd-nspawn", "--machine=0a1b2c-demo2-meet"], "0a1b2c-demo")
+    False
+    """
+    if words[0] == "systemd-nspawn":
+        return any(word.startswith(f"--machine={ident}-") for word in words)
+    return words[2:4] == ["serve", f"--lab={ident}"] and os.path.basename(words[1]) == "lab.py"
+
+
 def parse_host(text: str) -> tuple[str, str]:
     """``name[:suite]`` to (name, suite); the suite is trixie when it is not given."""
     name, _colon, suite = text.partition(":")
@@ -256,10 +269,7 @@ class Lab:
                 continue
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                if words[0] in ("systemd-nspawn", sys.executable) and any(
-                    word == f"--machine={self.ident}" or word.startswith(f"--machine={self.ident}-")
-                    or word == f"--lab={self.ident}" for word in words
-                ):
+                if belongs(words, self.ident):
                     mine.append(int(entry.name))
         return mine
 
@@ -339,11 +349,14 @@ class Lab:
         """A web server for ``directory`` on the bridge only; the hosts use it as a package mirror."""
         port = 8000
         with open(self.folder / "serve.log", "w", encoding="utf-8") as log:
-            subprocess.Popen(
+            server = subprocess.Popen(
                 [sys.executable, __file__, "serve", f"--lab={self.ident}", address, str(port), directory],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
-        wait_for(lambda: connects(address, port), 10, f"the web server of lab {self.ident}")
+        # Somebody else's server on this address would answer, too, with packages that are not ours.
+        wait_for(lambda: server.poll() is not None or listens(server.pid, address, port), 10, f"the web server of lab {self.ident}")
+        if server.poll() is not None:
+            raise Refused(f"the web server of lab {self.ident} did not start: {self.folder}/serve.log says why.")
         return f"http://{address}:{port}"
 
     def _boot(self, name: str, host: dict, image: pathlib.Path, data: dict) -> None:
@@ -448,6 +461,17 @@ def remove_group(folder: pathlib.Path) -> None:
 def connects(address: str, port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=0.5):
         return True
+    return False
+
+
+def listens(pid: int, address: str, port: int) -> bool:
+    """Whether the process ``pid`` itself has a TCP socket that listens there, over IPv4."""
+    raw = int.from_bytes(ipaddress.ip_address(address).packed, sys.byteorder)
+    wanted = f"{raw:08X}:{port:04X}"
+    with contextlib.suppress(OSError):
+        rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+        inodes = {f"socket:[{row[9]}]" for row in rows if row[1] == wanted and row[3] == "0A"}
+        return any(os.readlink(entry) in inodes for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir())
     return False
 
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -115,3 +117,30 @@ def test_labs_side_by_side(name):
         assert lab("ssh", name, "one", "true").returncode == 0
     finally:
         lab("down", other)
+
+
+def test_the_web_server_goes_with_its_lab_whichever_python_runs_down(name, tmp_path):
+    """A server that stayed would answer for the next lab on that subnet, with the packages of this one."""
+    (tmp_path / "here").write_text("yes")
+    link = tmp_path / "another-python"
+    link.symlink_to(sys.executable)
+    done = subprocess.run([str(link), str(LAB), "up", name, "--host", "one", "--serve", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    # By its first packages a host has no curl, but Python.
+    script = f"from urllib.request import urlopen; print(urlopen('{data['url']}/here').read().decode())"
+    assert lab("ssh", name, "one", f'python3 -c "{script}"').stdout == "yes\n"
+    assert lab("down", name).returncode == 0
+    assert left_behind(data["id"]) == []
+
+
+def test_whose_socket_it_is_that_listens():
+    """What answers at the lab's address must be the lab's own server."""
+    spec = importlib.util.spec_from_file_location("campus_lab", LAB)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert module.listens(os.getpid(), "127.0.0.1", port)
+        assert not module.listens(os.getppid(), "127.0.0.1", port)
+        assert not module.listens(os.getpid(), "127.0.0.2", port)
