@@ -300,6 +300,8 @@ def test_trap_rooms_of_a_tenant(site):
     session = _xmpp.WebSocketSession(https, site.domain, "/physics/xmpp-websocket?room=x")
     session.close()
     _xmpp.BoshSession(https, site.domain, "/physics/http-bind?room=x").close()
+    # What is asked for by other programs is no room of the tenant `.well-known`.
+    assert https.request("GET", "/.well-known/acme-challenge/x")[0] == 404
 
 
 def test_trap_tokens_in_the_log(site):
