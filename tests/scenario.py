@@ -27,9 +27,13 @@ sys.path.insert(0, str(CHECKOUT / "tests" / "lab"))
 import lab  # noqa: E402
 
 
+def lab_name(scenario: str, suite: str) -> str:
+    return scenario.replace("_", "-") + (f"-{suite}" if suite else "")
+
+
 def environment(scenario: str, suite: str) -> dict[str, str]:
     """The variables that .config/molecule/config.yml and the shared playbooks read."""
-    name = scenario.replace("_", "-") + (f"-{suite}" if suite else "")
+    name = lab_name(scenario, suite)
     place = tool.BUILD / "molecule" / name
     place.mkdir(parents=True, exist_ok=True)
     if not lab.Lab(lab.lab_id(name)).folder.exists():
@@ -68,17 +72,18 @@ def main() -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     scenario, _colon, suite = options.scenario.partition(":")
+    verb, *rest = options.command or ["test"]
+    if verb == "ssh":
+        # Without the rest: a look at a host must not build the collection anew under a test that runs.
+        os.execv(CHECKOUT / "tests" / "lab" / "lab.py", ["lab.py", "ssh", lab_name(scenario, suite), *rest])
     try:
         values = environment(scenario, suite)
     except tool.Failure as failure:
         print(f"campus.jitsi: {failure}", file=sys.stderr)
         return 1
-    verb, *rest = options.command or ["test"]
     os.chdir(CHECKOUT)
     if verb == "pytest":
         os.execve(tool.VENV / "bin" / "pytest", ["pytest", "tests/verify", *rest], values)
-    if verb == "ssh":
-        os.execv(CHECKOUT / "tests" / "lab" / "lab.py", ["lab.py", "ssh", values["CAMPUS_LAB"], *rest])
     os.execve(tool.VENV / "bin" / "molecule", ["molecule", verb, "--scenario-name", scenario, *rest], values)
     return 0
 
