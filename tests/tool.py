@@ -16,6 +16,8 @@ Only the standard library is used, so that it runs before anything is installed.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +27,7 @@ import shutil
 import subprocess
 import sys
 import time
+import typing as t
 import urllib.error
 import urllib.request
 
@@ -126,6 +129,16 @@ def tracked() -> list[str]:
     return sorted(name for name in names if name and (CHECKOUT / name).is_file())
 
 
+@contextlib.contextmanager
+def one_at_a_time() -> t.Iterator[None]:
+    """Steps that run side by side share .build: none may see what another one has half written."""
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / ".lock", "w", encoding="ascii") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@one_at_a_time()
 def stage() -> pathlib.Path:
     """A copy of the checkout in ``.build/stage/ansible_collections/campus/jitsi``; returns ``.build/stage``."""
     place = BUILD / "stage" / "ansible_collections" / "campus" / "jitsi"
@@ -136,7 +149,9 @@ def stage() -> pathlib.Path:
     for name in names:
         target = place / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(CHECKOUT / name, target)
+        old, new = (path.stat() if path.exists() else None for path in (target, CHECKOUT / name))
+        if old is None or new is None or (old.st_mtime_ns, old.st_size, old.st_mode) != (new.st_mtime_ns, new.st_size, new.st_mode):
+            shutil.copy2(CHECKOUT / name, target)
     return BUILD / "stage"
 
 
@@ -144,6 +159,11 @@ def collection() -> pathlib.Path:
     """Build the archive and install it into ``.build/collections``; returns that."""
     place = BUILD / "collections"
     source = stage() / "ansible_collections" / "campus" / "jitsi"
+    with one_at_a_time():
+        return build(source, place)
+
+
+def build(source: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
     stamp = place / ".stamp"
     wanted = hashlib.sha256("\0".join(f"{name} {digest(source / name)}" for name in tracked()).encode()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:

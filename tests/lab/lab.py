@@ -32,6 +32,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 STATE = pathlib.Path(os.environ.get("CAMPUS_JITSI_LAB_DIR", "/var/tmp/campus.jitsi-lab"))
@@ -150,18 +151,19 @@ def doctor() -> None:
     if missing:
         raise Refused(f"the lab needs some packages: run `apt-get install {' '.join(missing)}`.")
     STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    probe = STATE / ".probe"
+    probe = pathlib.Path(tempfile.mkdtemp(prefix=".probe-", dir=STATE))
     for part in ("lower", "upper", "work", "root"):
         (probe / part).mkdir(parents=True, exist_ok=True)
     options = f"lowerdir={probe}/lower,upperdir={probe}/upper,workdir={probe}/work"
     done = run("mount", "-t", "overlay", "overlay", "-o", options, str(probe / "root"), check=False)
+    if not done.returncode:
+        run("umount", str(probe / "root"))
+    shutil.rmtree(probe)
     if done.returncode:
         raise Refused(
             f"the lab needs overlayfs on {STATE} and the kernel refused it: "
             "set CAMPUS_JITSI_LAB_DIR to a folder on ext4 or xfs, outside a container."
         )
-    run("umount", str(probe / "root"))
-    shutil.rmtree(probe)
 
 
 # --- base images ---------------------------------------------------------------------------------------------------
