@@ -165,7 +165,9 @@ def collection() -> pathlib.Path:
 
 def build(source: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
     stamp = place / ".stamp"
-    wanted = hashlib.sha256("\0".join(f"{name} {digest(source / name)}" for name in tracked()).encode()).hexdigest()
+    # What the archive leaves out (see galaxy.yml) may change under a run of tests.
+    shipped = [name for name in tracked() if not name.startswith((".", "tests/", "molecule/", "changelogs/fragments/"))]
+    wanted = hashlib.sha256("\0".join(f"{name} {digest(source / name)}" for name in shipped).encode()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return place
     shutil.rmtree(place, ignore_errors=True)
