@@ -117,6 +117,7 @@ reason:
   returned: success
 """
 
+import contextlib
 import datetime
 import os
 import re
@@ -204,20 +205,36 @@ def post(url: str) -> bool:
         return False
 
 
+class Silent(Exception):
+    """The service answers, but does not say how many use it; the message says what it does instead."""
+
+
 def gauge(url: str, name: str) -> float | None:
-    """The value of Prometheus gauge ``name`` at ``url``, None when it cannot be read."""
+    """The value of Prometheus gauge ``name`` at ``url``, None when nothing answers there.
+
+    :raises Silent: there is an answer without that value
+    """
     try:
-        text = open_url(url, timeout=10, use_proxy=False).read().decode(errors="replace")
+        # The bridge has an error 500 for who does not say what he accepts.
+        text = open_url(url, timeout=10, use_proxy=False, headers={"Accept": "text/plain"}).read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        raise Silent(f"answers {url} with HTTP {error.code}") from error
     except OSError:
         return None
     match = re.search(rf"(?m)^{re.escape(name)}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)", text)
-    return float(match.group(1)) if match else None
+    if not match:
+        raise Silent(f"has no {name} at {url}")
+    return float(match.group(1))
 
 
 def drain(module: AnsibleModule) -> None:
     """Empty the service; fails, with the drain undone, when it is still in use at the end of the time."""
     how = module.params["drain"]
-    using = gauge(how["metrics"], how["metric"])
+    try:
+        using = gauge(how["metrics"], how["metric"])
+    except Silent as error:
+        module.fail_json(msg=f"{module.params['name']} {error}, so that nobody knows how many use it; it was not restarted. "
+                             f"Make it say so, or run `systemctl restart {module.params['name']}` when it may be cut off.")
     if not using:
         return
     if not post(how["start"]):
@@ -232,7 +249,8 @@ def drain(module: AnsibleModule) -> None:
                     "and runs with what it was started with. Run this again at a quieter time, or raise the drain timeout."
             )
         time.sleep(min(5, max(0.2, end - time.monotonic())))
-        using = gauge(how["metrics"], how["metric"])
+        with contextlib.suppress(Silent):
+            using = gauge(how["metrics"], how["metric"])
 
 
 def ready(module: AnsibleModule) -> bool:

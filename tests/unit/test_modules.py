@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
 
 import pytest
 from ansible_collections.campus.jitsi.plugins.filter.render import sensitive_values
@@ -191,3 +193,35 @@ def test_what_an_archive_lists():
 def test_what_says_that_another_apt_is_at_work(text, expected):
     """As the tools of Debian 12 and 13 said it."""
     assert packages.locked(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("# TYPE users gauge\nusers 2.0\nusers_total 9\n", 2.0),
+        ('users{region="a"} 1e1\n', 10.0),
+        ("users_total 9\n", "has no users at"),
+        (None, "with HTTP 500"),
+    ],
+)
+def test_how_many_use_a_service(body, expected):
+    """A bridge answers with an error when the request has no Accept header; that must not count as nobody."""
+
+    class Bridge(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if body and self.headers.get("Accept") else 500)
+            self.end_headers()
+            self.wfile.write((body or "").encode())
+
+        def log_message(self, *_words):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Bridge) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/metrics"
+        if isinstance(expected, float):
+            assert service.gauge(url, "users") == expected
+        else:
+            with pytest.raises(service.Silent, match=expected):
+                service.gauge(url, "users")
+    assert service.gauge(url, "users") is None

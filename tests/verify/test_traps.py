@@ -241,7 +241,9 @@ def test_trap_systemctl_restart_cuts_calls(site, room):
 
 
 def metrics(host) -> str:
-    return host.check_output("python3 -c %s", "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/metrics').read().decode())")
+    # Without the header the bridge answers with an error.
+    asked = "r.Request('http://127.0.0.1:8080/metrics', headers={'Accept': 'text/plain'})"
+    return host.check_output("python3 -c %s", f"import urllib.request as r; print(r.urlopen({asked}).read().decode())")
 
 
 def drain_state(host) -> str:
