@@ -34,6 +34,9 @@ def saslprep(text: str) -> str:
 
     :raises ValueError: a character is not allowed
     """
+    if text.isascii() and text.isprintable():
+        # What nearly all passwords are: no table has these, and NFKC leaves them alone.
+        return text
     mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c))
     return _check(ucd_3_2_0.normalize("NFKC", mapped), _PROHIBITED, "a password")
 

@@ -8,7 +8,9 @@ import hashlib
 import hmac
 import html
 import json
+import stringprep
 import subprocess
+import unicodedata
 
 import pytest
 from ansible_collections.campus.jitsi.plugins.module_utils import _prosody_store, _scram
@@ -130,7 +132,15 @@ def test_saslprep(text, expected):
     assert saslprep(text) == expected
 
 
-@pytest.mark.parametrize("text", ["\u0007", "\u0627\u0031", "a\u0627", "\ue000", "\ufffd"])
+def test_saslprep_leaves_printable_ascii():
+    """By the tables themselves, which the function does not look at for these."""
+    text = "".join(map(chr, range(0x20, 0x7F)))
+    assert saslprep(text) == text == unicodedata.normalize("NFKC", text)
+    tables = [getattr(stringprep, name) for name in dir(stringprep) if name.startswith(("in_table_b", "in_table_c", "in_table_d1"))]
+    assert {table.__name__ for table in tables for character in text if table(character)} == {"in_table_c11", "in_table_c11_c12"}
+
+
+@pytest.mark.parametrize("text", ["\u0007", "\u007f", "\u0627\u0031", "a\u0627", "\ue000", "\ufffd"])
 def test_saslprep_refuses(text):
     with pytest.raises(ValueError, match="a password"):
         saslprep(text)
