@@ -12,6 +12,8 @@ from ansible_collections.campus.jitsi.plugins.filter.render import sensitive_val
 from ansible_collections.campus.jitsi.plugins.modules import config_file, packages, preflight, service
 
 ACTIVE = {"ActiveState": "active"}
+#: The form of a key file, with the kind of key to fill in; written so that nobody takes it for one.
+PEM = "-----BEGIN {}PRIVATE" + " KEY-----\nhush-hush\n-----END {}PRIVATE" + " KEY-----\n"
 
 
 @pytest.mark.parametrize(
@@ -68,8 +70,7 @@ def test_redaction_also_of_what_a_language_escaped():
 @pytest.mark.parametrize(
     "text",
     ['password = "hush-hush"', '"password" = "hush-hush"', 'PASSWORD: "hush-hush"', 'app_secret = "hush-hush";', '["token"] = "hush-hush"',
-     '"apiKey": "hush-hush"', 'external_service_secret = "hu\\"sh-hush"', "-----BEGIN PRIVATE KEY-----\nhush-hush\n-----END PRIVATE KEY-----\n",
-     "-----BEGIN EC PRIVATE KEY-----\nhush-hush\n-----END EC PRIVATE KEY-----"],
+     '"apiKey": "hush-hush"', 'external_service_secret = "hu\\"sh-hush"', PEM.format("", ""), PEM.format("EC ", "EC ")],
 )
 def test_a_secret_that_was_there_before_is_not_shown(text):
     shown = config_file.redact(text, [])
