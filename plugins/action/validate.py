@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         known = known_variables()
         variables, broken = {}, []
         for name in sorted(task_vars):
-            if not name.startswith(("jitsi_", "prosody_", "jicofo_", "jvb_", "nginx_meet_")):
+            if not name.startswith(("jitsi_", "prosody_", "jicofo_", "jvb_", "nginx_meet_", "coturn_")):
                 continue
             if name in known or name.startswith("jitsi_"):
                 try:

@@ -107,13 +107,14 @@ def test_the_operating_system(facts, good):
         ({"jitsi": ["a", "b", "c"], "jitsi_jvb": ["b", "c"]}, {"prosody": ["a"], "jicofo": ["a"], "jvb": ["b", "c"], "nginx_meet": ["a"]}),
         ({"jitsi": ["a", "b", "c"], "jitsi_prosody": ["a"], "jitsi_jicofo": ["a"], "jitsi_jvb": ["b"], "jitsi_nginx_meet": ["c"]},
          {"prosody": ["a"], "jicofo": ["a"], "jvb": ["b"], "nginx_meet": ["c"]}),
-        ({"jitsi": ["a", "t"], "jitsi_coturn": ["t"]}, {"prosody": ["a"], "jicofo": ["a"], "jvb": ["a"], "nginx_meet": ["a"]}),
+        ({"jitsi": ["a", "t"], "jitsi_coturn": ["t"]}, {"prosody": ["a"], "jicofo": ["a"], "jvb": ["a"], "nginx_meet": ["a"], "coturn": ["t"]}),
+        ({"jitsi": ["a"], "jitsi_coturn": ["a"]}, {"prosody": ["a"], "jicofo": ["a"], "jvb": ["a"], "nginx_meet": ["a"], "coturn": ["a"]}),
         ({"jitsi": ["a"], "jitsi_jvb": ["a"], "jitsi_prosody": ["a"], "jitsi_jicofo": ["a"], "jitsi_nginx_meet": ["a"]},
          {"prosody": ["a"], "jicofo": ["a"], "jvb": ["a"], "nginx_meet": ["a"]}),
     ],
 )
 def test_who_does_what(groups, expected):
-    assert place_roles(groups) == expected
+    assert place_roles(groups) == {"coturn": [], **expected}
 
 
 @pytest.mark.parametrize(
