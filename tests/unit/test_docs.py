@@ -84,7 +84,7 @@ def test_what_a_document_names_is_there(document):
     assert set(re.findall(r"`make ([a-z-]+)`", text)) <= targets
     known = {name for role in ROLES for name in read(role, "defaults/main.yml")}
     groups = {f"jitsi_{role}" for role in (*ROLES, "jibri", "jigasi", "coturn")}
-    named = set(re.findall(r"(?<![\w./-])(?:jitsi|prosody|jicofo|jvb|nginx_meet)_[a-z_]+(?![\w/*])", text))
+    named = set(re.findall(r"(?<![\w./-])(?:jitsi|prosody|jicofo|jvb|nginx_meet|coturn)_[a-z_]+(?![\w/*])", text))
     metrics = {name for name in named if name.startswith("jitsi_jvb_")}
     assert named - known - groups - metrics - {"prosody_account", "jicofo_log", "jitsi_meet", "nginx_meet_"} == set()
 
