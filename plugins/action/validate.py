@@ -79,6 +79,7 @@ class ActionModule(ActionBase):
             *_validate.secret_problems(variables.get("jitsi_secrets")),
             *_validate.generation_problems(variables.get("jitsi_secret_generations")),
             *_validate.repository_problems(variables.get("jitsi_apt_repository")),
+            *_validate.route_problems(variables.get("nginx_meet_tls_routes"), variables.get("jitsi_domain")),
         ]
 
     def _place_problems(self, task_vars) -> list[str]:

@@ -58,6 +58,11 @@ options:
     type: str
     choices: [error, warn]
     default: error
+  needs:
+    description: Files without which the check cannot be made, such as those of a package that is not installed yet.
+    type: list
+    elements: path
+    default: []
   sensitive:
     description: Values that must not be shown, wherever they are in the text.
     type: list
@@ -245,6 +250,7 @@ def main() -> None:
             "jars": {"type": "list", "elements": "str", "default": []},
             "known_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "unknown_keys": {"type": "str", "choices": ["error", "warn"], "default": "error"},
+            "needs": {"type": "list", "elements": "path", "default": []},
             "sensitive": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
@@ -292,6 +298,9 @@ def accepted(module: AnsibleModule, content: str) -> list[str]:
     if check is None:
         return []
     try:
+        for name in params["needs"]:
+            if not os.path.exists(name):
+                raise Unchecked(f"{name} is not there")
         unknown = check(module, content)
     except Unchecked as reason:
         if not module.check_mode:

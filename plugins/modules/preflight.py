@@ -11,7 +11,7 @@ short_description: Find out what on a host would stand in the way
 version_added: 0.1.0
 description:
   - Looks, and changes nothing. Reports ports that other programs hold and pinned package versions that no archive has,
-    one sentence each, and how much memory the host has.
+    one sentence each, what in nginx's configuration stands in the way of a shared port 443, and how much memory the host has.
 author: campus.jitsi contributors (@campus-jitsi)
 attributes:
   check_mode:
@@ -34,6 +34,15 @@ options:
     description: Jitsi's archive, with C(uri), C(suite) and C(components).
     type: dict
     default: {}
+  domain:
+    description: The name of the site.
+    type: str
+    default: ''
+  tls_routes:
+    description: The names that share port 443 with the site, with C(name) and C(address).
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -64,6 +73,8 @@ import urllib.error
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
+
+from ansible_collections.campus.jitsi.plugins.module_utils import _nginx
 
 #: Port, protocol, role, and what the command line of its rightful holder has in it.
 PORTS = (
@@ -197,6 +208,24 @@ def pin_problems(module: AnsibleModule) -> list[str]:
     return found
 
 
+#: With routes, where servers of nginx listen instead of port 443, and where connections of a route pass through, on loopback.
+INNER_PORT, ROUTE_PORT = 8447, 8448
+
+
+def front_problems(host: str, domain: str, listening: t.Mapping[tuple[str, int], str]) -> list[str]:
+    """One sentence for each thing that stands in the way of a port 443 that is shared by name."""
+    own = (f"/etc/nginx/sites-enabled/{domain}.conf", "/etc/nginx/modules-enabled/90-campus.jitsi-stream.conf")
+    include = "give the routes' server (TURN) a host of its own"
+    found = [f"{host}: {problem}" for problem in
+             _nginx.sharing_problems(_nginx.load("/etc/nginx/nginx.conf"), own=own, inner_port=INNER_PORT, include=include)]
+    for port in (INNER_PORT, ROUTE_PORT):
+        command = listening.get(("tcp", port), "")
+        if command and "nginx" not in command:
+            found.append(f"{host}: port {port}/tcp is held by `{os.path.basename(command.split()[0].rstrip(':'))}`, and nginx_meet needs it for "
+                         "`nginx_meet_tls_routes`: stop that program for good or move it.")
+    return found
+
+
 def memory_mb() -> int:
     with open("/proc/meminfo", encoding="ascii") as handle:
         return int(re.search(r"MemTotal:\s+(\d+) kB", handle.read()).group(1)) // 1024  # type: ignore[union-attr]
@@ -209,10 +238,16 @@ def main() -> None:
             "roles": {"type": "list", "elements": "str", "required": True},
             "pins": {"type": "dict", "default": {}},
             "repository": {"type": "dict", "default": {}},
+            "domain": {"type": "str", "default": ""},
+            "tls_routes": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
-    problems = [*port_problems(os.uname().nodename, module.params["roles"], holders()), *pin_problems(module)]
+    host, listening = os.uname().nodename, holders()
+    problems = port_problems(host, module.params["roles"], listening)
+    if "nginx_meet" in module.params["roles"] and module.params["tls_routes"]:
+        problems += front_problems(host, module.params["domain"], listening)
+    problems += pin_problems(module)
     module.exit_json(changed=False, problems=problems, ansible_facts={"memtotal_mb": memory_mb()})
 
 

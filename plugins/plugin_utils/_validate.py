@@ -70,6 +70,58 @@ def domain_problem(domain: t.Any) -> str | None:
     return None
 
 
+def route_problems(routes: t.Any, domain: t.Any) -> list[str]:
+    """What is wrong with ``nginx_meet_tls_routes``.
+
+    >>> route_problems([{"name": "turn.example.edu", "address": "127.0.0.1"}], "meet.example.edu")
+    ["`nginx_meet_tls_routes[0].address` is '127.0.0.1': write it as host:port, such as `127.0.0.1:5349`."]
+    """
+    found: list[str] = []
+    names: set[str] = set()
+    for number, route in enumerate(routes if isinstance(routes, list) else ()):
+        where = f"`nginx_meet_tls_routes[{number}]"
+        if not isinstance(route, dict):
+            found.append(f"{where}` is no dictionary but {type_name(route)}: write it with `name` and `address`.")
+            continue
+        keys = ("name", "address")
+        found += [f"{where}.{key}` is no setting{did_you_mean(str(key), keys) or ': take name and address.'}" for key in route if key not in keys]
+        found += [f"{where}` has no `{key}`: give it the {what}." for key, what in zip(keys, ("name that clients ask for", "host:port behind it"))
+                  if not route.get(key)]
+        name, address = route.get("name"), route.get("address")
+        if name and (not isinstance(name, str) or not is_host_name(name)):
+            found.append(f"{where}.name` is {name!r}: give a host name in lower case, such as `turn.{EXAMPLE}`.")
+        elif name and name == domain:
+            found.append(f"{where}.name` is `jitsi_domain`, which is the site itself: give the other server a name of its own.")
+        elif name in names:
+            found.append(f"{where}.name` is there twice: give each name one route.")
+        if isinstance(name, str):
+            names.add(name)
+        if address and not is_host_and_port(address):
+            found.append(f"{where}.address` is {address!r}: write it as host:port, such as `127.0.0.1:5349`.")
+    return found
+
+
+def is_host_name(name: str) -> bool:
+    """Whether ``name`` is a full host name in lower case.
+
+    >>> is_host_name("turn.example.edu"), is_host_name("turn"), is_host_name("192.0.2.1"), is_host_name("a b.c")
+    (True, False, False, False)
+    """
+    labels = name.split(".")
+    return (len(labels) > 1 and len(name) < 254 and not labels[-1].isdigit()
+            and all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label) for label in labels))
+
+
+def is_host_and_port(text: t.Any) -> bool:
+    """Whether ``text`` is a host name, an IPv4 address or an IPv6 address in brackets, and a port.
+
+    >>> is_host_and_port("127.0.0.1:5349"), is_host_and_port("[::1]:5349"), is_host_and_port("::1:5349"), is_host_and_port("a:99999")
+    (True, True, False, False)
+    """
+    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+):([0-9]{1,5})", text) if isinstance(text, str) else None
+    return bool(match) and 0 < int(match[2]) < 65536
+
+
 def repaired(domain: str) -> str:
     """The host name that ``domain`` was probably meant to be, with all its mistakes corrected at once.
 
