@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp, to_permissions_policy
 from ansible_collections.campus.jitsi.plugins.plugin_utils._merge import merge_config
 from ansible_collections.campus.jitsi.plugins.plugin_utils._render import to_hocon, to_js, to_prosody
 
@@ -49,5 +50,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Names and functions."""
-        functions = (merge_config, to_hocon, to_js, to_prosody, sensitive_values)
+        functions = (merge_config, to_hocon, to_js, to_prosody, sensitive_values, to_csp, to_permissions_policy)
         return {function.__name__: _filter(function) for function in functions}
