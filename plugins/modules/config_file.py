@@ -17,6 +17,8 @@ description:
   - With O(format=prosody), Prosody's own parser loads the file, and a module that no plugin path holds is named.
   - With O(format=nginx), C(nginx -t) runs over the whole configuration with the new file in its place, in a mount
     namespace of its own, so that a running nginx never sees a file that was not accepted.
+  - With O(format=turnserver), coturn's own program reads the file as its user, in a network namespace without addresses, where
+    it stops before it would serve; an option that it does not know is named with the nearest one of its help.
   - The diff shows everything but the values in O(sensitive).
 author: campus.jitsi contributors (@campus-jitsi)
 attributes:
@@ -39,7 +41,7 @@ options:
   format:
     description: What it is, and so how it is checked. V(text) is not checked.
     type: str
-    choices: [hocon, prosody, nginx, text]
+    choices: [hocon, prosody, nginx, turnserver, text]
     default: text
   jars:
     description: For O(format=hocon), jars (paths or patterns) whose C(reference.conf) lists the keys.
@@ -119,7 +121,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.campus.jitsi.plugins.module_utils import _hocon, _hocon_keys, _prosody
+from ansible_collections.campus.jitsi.plugins.module_utils import _hocon, _hocon_keys, _prosody, _turnserver
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean
 
 NGINX = "/etc/nginx"
@@ -187,10 +189,48 @@ def check_nginx(module: AnsibleModule, content: str) -> list[str]:
     return []
 
 
+def check_turnserver(module: AnsibleModule, content: str) -> list[str]:
+    """The options that coturn does not know; a value that it does not take, or a certificate that it cannot read, is refused."""
+    program = shutil.which("turnserver")
+    try:
+        user = pwd.getpwnam("turnserver")
+    except KeyError:
+        user = None
+    if not program or user is None:
+        raise Unchecked("coturn is not installed")
+    with tempfile.TemporaryDirectory(prefix="campus.jitsi-") as folder:
+        name = os.path.join(folder, "turnserver.conf")
+        os.chown(folder, 0, user.pw_gid)
+        os.chmod(folder, 0o710)
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as handle:
+            # What it has to say is wanted here, wherever the file sends it.
+            handle.write(re.sub(r"(?m)^(no-stdout-log|log-file|syslog)\b.*\n", "", content) + "log-file=stdout\n")
+        os.chown(name, 0, user.pw_gid)
+        os.chmod(name, 0o640)
+        command = ["timeout", "10", "unshare", "--net", "setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
+                   program, "-c", name, "--pidfile="]
+        _code, out, err = module.run_command(command, cwd=folder)
+    complaints = _turnserver.complaints(out + err)
+    if module.check_mode:
+        # What a run would have put there before.
+        complaints = [text for text in complaints if " file" not in text]
+    if complaints:
+        raise Refused(f"is refused by turnserver: {'; '.join(complaints)}")
+    if not _turnserver.was_read(out + err):
+        raise Refused(f"is not read by turnserver: {(err or out).strip()[-300:]}")
+    unknown = _turnserver.unknown_options(out + err)
+    if not unknown:
+        return []
+    _code, usage, _err = module.run_command([program, "-h"])
+    names = _turnserver.option_names(usage)
+    return [f"`{name}`: coturn has no such option" + did_you_mean(name, names) for name in unknown]
+
+
 CHECKS: dict[str, t.Callable[[AnsibleModule, str], list[str]]] = {
     "hocon": check_hocon,
     "prosody": check_prosody,
     "nginx": check_nginx,
+    "turnserver": check_turnserver,
 }
 
 
@@ -203,6 +243,8 @@ def write(name: str, content: str) -> None:
 NAMED_SECRET = re.compile(
     r"""(?ix) ((?: pass (?:word|wd|phrase)? | secret | token | api[_-]?key | private[_-]?key ) "? \]? \s* [=:] \s*) "((?: [^"\\\n] | \\. )+)\""""
 )
+#: The same as coturn writes it.
+TURN_SECRET = re.compile(r"(?m)^((?:static-auth-secret|user|cli-password|pkey-pwd|[a-z-]*userdb|redis-statsdb)=)(.+)$")
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 
 
@@ -215,12 +257,15 @@ def redact(text: str, sensitive: t.Iterable[str]) -> str:
     'password = "********"'
     >>> redact('"app_secret": "what it was"', [])
     '"app_secret": "(another secret)"'
+    >>> redact("static-auth-secret=new\\nstatic-auth-secret=old", ["new"])
+    'static-auth-secret=********\\nstatic-auth-secret=(another secret)'
     """
     for value in sorted(set(sensitive), key=len, reverse=True):
         for form in (value, value.replace("\\", "\\\\").replace('"', '\\"')):
             if form:
                 text = text.replace(form, "********")
     text = NAMED_SECRET.sub(lambda match: match[1] + ('"********"' if match[2] == "********" else '"(another secret)"'), text)
+    text = TURN_SECRET.sub(lambda match: match[1] + ("********" if match[2] == "********" else "(another secret)"), text)
     return PRIVATE_KEY.sub("(another private key)", text)
 
 
@@ -246,7 +291,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "content": {"type": "str", "required": True, "no_log": True},
-            "format": {"type": "str", "choices": ["hocon", "prosody", "nginx", "text"], "default": "text"},
+            "format": {"type": "str", "choices": ["hocon", "prosody", "nginx", "turnserver", "text"], "default": "text"},
             "jars": {"type": "list", "elements": "str", "default": []},
             "known_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "unknown_keys": {"type": "str", "choices": ["error", "warn"], "default": "error"},

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Data to the languages of Jitsi's configuration files: HOCON, Lua and JavaScript. Pure functions.
+"""Data to the languages of the configuration files: HOCON, Lua, JavaScript and coturn's. Pure functions.
 
 Each takes plain data (dictionaries, lists, strings, numbers, booleans) and returns text from which that language's
 own parser reads the same data back, whatever the strings hold. What cannot be expressed raises :class:`ValueError`
@@ -29,6 +29,9 @@ _HOCON_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 #: nginx's SSI parser), and the last two end a line in JavaScript before ES2019.
 _JS_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 JS_MAX_SAFE_INTEGER = 2**53 - 1
+_TURNSERVER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+#: The buffer of coturn's parser (src/apps/relay/mainrelay.c), less the line's end.
+_TURNSERVER_LONGEST = 1000
 #: ruby-hocon, with which maintainer scripts edit the files, takes no control character as it is, DEL and the C1 range among
 #: them, and a byte order mark is worth seeing.
 _HOCON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0xFEFF)}
@@ -193,6 +196,44 @@ def _prosody_options(options: t.Mapping[str, t.Any], indent: str, path: Path) ->
         if not isinstance(name, str) or not _IDENTIFIER.match(name) or name in LUA_RESERVED | PROSODY_RESERVED:
             _refuse(where, "cannot be the name of a Prosody option")
         yield f"{indent}{name} = {to_lua(value, len(indent) // 4, where)}\n"
+
+
+def to_turnserver(config: t.Mapping[str, t.Any]) -> str:
+    """Render the configuration of coturn's ``turnserver``: one ``option=value`` a line, as its man page has them.
+
+    ``true`` sets an option that has no value, ``false`` and an empty list leave an option out, and a list repeats it.
+
+    >>> print(to_turnserver({"no-cli": True, "no-tls": False, "min-port": 5, "external-ip": ["192.0.2.1", "2001:db8::1"]}), end="")
+    no-cli
+    min-port=5
+    external-ip=192.0.2.1
+    external-ip=2001:db8::1
+    """
+    _need_mapping(config, "coturn's configuration")
+    return "".join(line for name, value in config.items() for line in _turnserver_lines(name, value))
+
+
+def _turnserver_lines(name: t.Any, value: t.Any) -> t.Iterator[str]:
+    if not isinstance(name, str) or not _TURNSERVER_NAME.match(name):
+        _refuse((name,), "cannot be the name of an option of turnserver")
+    for index, item in enumerate(value if isinstance(value, (list, tuple)) else [value]):
+        path: Path = (name, index) if isinstance(value, (list, tuple)) else (name,)
+        if isinstance(item, bool):
+            if item:
+                yield f"{name}\n"
+            continue
+        if not isinstance(item, (str, int)):
+            _refuse(path, f"is {_kind(item)}, which turnserver has no way to write")
+        text = str(item)
+        _encodable(text, path)
+        # Its parser ends at a line's end, cuts what is long, and takes blanks, `=` and quotes before and blanks after a value away.
+        if re.search(r"[\x00-\x1f\x7f]", text):
+            _refuse(path, "has a line break or another control character, which turnserver cannot read")
+        if not text or text != text.strip() or text[0] in '="':
+            _refuse(path, "is empty, or starts or ends with a character that turnserver takes away")
+        if len(f"{name}={text}".encode()) > _TURNSERVER_LONGEST:
+            _refuse(path, f"is longer than the {_TURNSERVER_LONGEST} bytes of a line of turnserver.conf")
+        yield f"{name}={text}\n"
 
 
 def _json(value: t.Any, path: Path) -> str:
