@@ -18,7 +18,7 @@ import urllib.parse
 import uuid
 from xml.sax.saxutils import quoteattr
 
-from ansible_collections.campus.jitsi.plugins.module_utils import _stun
+from ansible_collections.campus.jitsi.plugins.module_utils import _stun, _turn
 from ansible_collections.campus.jitsi.plugins.module_utils._https import Site
 from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import (
     FOCUS,
@@ -68,6 +68,8 @@ STEPS: t.Sequence[tuple[str, str, str]] = (
      "jitsi-videobridge2`, /var/log/jitsi/jvb.log, and curl http://127.0.0.1:8080/about/health on the bridge"),
     ("media path", "network", "a firewall does not let 10000/udp through to the bridge, or the bridge is behind NAT and does not "
      "know its public address: set `jvb_public_addresses`"),
+    ("TURN", "coturn", "coturn does not run or has another secret than Prosody (run the whole site), its certificate is not one that this "
+     "machine trusts, or a firewall does not let 3478/udp, 3478/tcp, 5349/tcp or 443/tcp through: see `journalctl --unit coturn`"),
 )
 
 
@@ -77,9 +79,11 @@ class Check:
     :param address: where to connect, empty for what DNS says
     :param fallback: where to connect when DNS does not know the domain, empty for nowhere
     :param ca: PEM text of an authority to trust besides the system's
+    :param hosts: where to find TURN servers that DNS does not know, by name
     """
 
-    def __init__(self, domain: str, *, port: int = 443, address: str = "", fallback: str = "", ca: str = "", timeout: float = 20.0):
+    def __init__(self, domain: str, *, port: int = 443, address: str = "", fallback: str = "", ca: str = "", timeout: float = 20.0,
+                 hosts: t.Mapping[str, str] | None = None):
         self.domain, self.port, self.address, self.fallback, self.ca, self.timeout = domain, port, address, fallback, ca, timeout
         self.nicks = [uuid.uuid4().hex[:8] for _number in range(2)]
         self.name = "campus-check-" + uuid.uuid4().hex[:12]
@@ -88,12 +92,13 @@ class Check:
         self.transport: t.Any = None
         self.room = ""
         self.site = Site(domain, port, address, ca)
+        self.hosts = dict(hosts or {})
 
     def run(self, tell: t.Callable[[Step], None] = lambda step: None) -> list[Step]:
         """All steps, up to the first that fails; ``tell`` is called after each."""
         steps = []
         works = (self.resolve, self.tls, self.page, self.config_js, self.bosh, self.websocket, self.request, self.join, self.focus,
-                 self.bridge, self.media)
+                 self.bridge, self.media, self.turn)
         try:
             for (name, layer, hint), work in zip(STEPS, works):
                 started = time.monotonic()
@@ -231,6 +236,48 @@ class Check:
             raise StepError("; ".join(failed or [f"{where} {why}" for where, why in bad]))
         skipped = "".join(f"; {where} not asked, {why}" for where, why in bad)
         return ", ".join(good) + " answered" + skipped
+
+
+    def turn(self) -> str:
+        services = self.sessions[1].services(self.timeout)
+        wanted = [service for service in services or [] if service.get("type") in ("turn", "turns")]
+        if not wanted:
+            return "skipped, Prosody tells of no TURN server"
+        good, bad = [], []
+        for service in wanted:
+            name, transport = service.get("host", ""), transport_of(service)
+            where = f"{name} port {service.get('port', '')} {transport}"
+            try:
+                self.relay(service, transport)
+                good.append(where)
+            except (_turn.TurnError, OSError) as error:
+                bad.append(f"{where}: {explain(error)}")
+        if bad:
+            raise StepError("; ".join(bad) + (f"; but {', '.join(good)} relayed" if good else ""))
+        return f"{', '.join(good)} gave an address to relay from"
+
+    def relay(self, service: t.Mapping[str, str], transport: str) -> None:
+        """Get a relayed address of one server, with the credentials that Prosody gave, and give it back."""
+        name, port = service.get("host", ""), int(service.get("port") or (5349 if transport == "tls" else 3478))
+        try:
+            socket.getaddrinfo(name, port)
+            address = ""
+        except OSError:
+            address = self.hosts.get(name, "")
+            if not address:
+                raise
+        with _turn.Relay(name, port, transport, address=address, context=self.site.context, timeout=min(self.timeout, 5)) as relay:
+            relay.allocate(service.get("username", ""), service.get("password", ""))
+            relay.free()
+
+
+def transport_of(service: t.Mapping[str, str]) -> str:
+    """How a TURN server that Prosody tells of is reached.
+
+    >>> transport_of({"type": "turns", "transport": "tcp"}), transport_of({"type": "turn"})
+    ('tls', 'udp')
+    """
+    return "tls" if service.get("type") == "turns" else service.get("transport") or "udp"
 
 
 def has_route(address: str) -> bool:

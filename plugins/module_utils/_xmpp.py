@@ -28,6 +28,7 @@ JINGLE = "urn:xmpp:jingle:1"
 ICE_UDP = "urn:xmpp:jingle:transports:ice-udp:1"
 MUC, MUC_USER = "http://jabber.org/protocol/muc", "http://jabber.org/protocol/muc#user"
 FOCUS = "http://jitsi.org/protocol/focus"
+EXTERNAL_SERVICES = "urn:xmpp:extdisco:2"
 #: What lib-jitsi-meet says of itself, as far as jicofo asks.
 FEATURES = (
     "http://jitsi.org/json-encoded-sources", "http://jitsi.org/receive-multiple-video-streams", "http://jitsi.org/source-name",
@@ -156,6 +157,17 @@ class Session:
         if answer.get("type") == "error":
             raise XmppError(f"{to or self.domain} answered with the error {condition(answer)}")
         return answer
+
+    def services(self, timeout: float = 15.0) -> list[dict[str, str]] | None:
+        """The external services that the server tells of (XEP-0215), with their credentials; None when it knows no such thing.
+
+        :raises XmppError: the server answers with an error
+        """
+        info = self.iq("get", self.domain, f'<query xmlns="{DISCO}"/>', timeout)
+        if not any(feature.get("var") == EXTERNAL_SERVICES for feature in info.iter(f"{{{DISCO}}}feature")):
+            return None
+        answer = self.iq("get", self.domain, f'<services xmlns="{EXTERNAL_SERVICES}"/>', timeout)
+        return [dict(service.attrib) for service in answer.iter(f"{{{EXTERNAL_SERVICES}}}service")]
 
     def join(self, room: str, nick: str, timeout: float = 15.0) -> None:
         """Enter a room (XEP-0045) as a participant of a conference does.

@@ -13,7 +13,8 @@ description:
   - From where it runs, usually the controller, and with nothing but Python's standard library, does over HTTPS what browsers
     do. It fetches the page and config.js, logs in over BOSH and over WebSocket, asks for a conference, enters a random room
     with two participants, waits for jicofo's invitation to a bridge, and sends an authenticated STUN check to each UDP
-    candidate of the bridge.
+    candidate of the bridge. When Prosody tells of TURN servers, it gets a relayed address of each over each transport, with the
+    credentials that Prosody gave.
   - The result is a table of steps with their times. The first step that fails ends it, with the layer at fault and the usual
     cause.
   - Certificates are always verified.
@@ -46,6 +47,10 @@ options:
     description: An authority to trust besides those of the system, as PEM text.
     type: str
     default: ''
+  hosts:
+    description: Where to find TURN servers that DNS does not know, by name.
+    type: dict
+    default: {}
   timeout:
     description: How many seconds a step may take to get an answer.
     type: int
@@ -110,13 +115,14 @@ def main() -> None:
             "address": {"type": "str", "default": ""},
             "fallback": {"type": "str", "default": ""},
             "ca": {"type": "str", "default": ""},
+            "hosts": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
     )
     params = module.params
     check = Check(params["domain"], port=params["port"], address=params["address"], fallback=params["fallback"], ca=params["ca"],
-                  timeout=params["timeout"])
+                  timeout=params["timeout"], hosts=params["hosts"])
     steps = check.run()
     result = {
         "changed": False,
