@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 import functools
 import pathlib
+import socket
 
 import yaml
 from ansible.errors import AnsibleError
@@ -80,6 +81,7 @@ class ActionModule(ActionBase):
             *_validate.generation_problems(variables.get("jitsi_secret_generations")),
             *_validate.repository_problems(variables.get("jitsi_apt_repository")),
             *_validate.route_problems(variables.get("nginx_meet_tls_routes"), variables.get("jitsi_domain")),
+            *_validate.turn_problems(variables),
         ]
 
     def _place_problems(self, task_vars) -> list[str]:
@@ -87,17 +89,36 @@ class ActionModule(ActionBase):
         if task_vars.get("inventory_hostname") != (task_vars.get("ansible_play_hosts_all") or [None])[0]:
             return []
         try:
-            place_roles(task_vars.get("groups") or {})
+            placed = place_roles(task_vars.get("groups") or {})
         except ValueError as error:
             return str(error).split("\n")
-        return []
+        return self._turn_host_problems(placed["coturn"], task_vars)
+
+    def _turn_host_problems(self, hosts, task_vars) -> list[str]:
+        """What is wrong with the TURN servers. The defaults of their role are not seen from here."""
+        domain = str(self._templar.template(task_vars.get("jitsi_domain")) or "")
+        servers, found = [], []
+        for host in hosts:
+            own = task_vars["hostvars"][host]
+            source = own.get("jitsi_tls_source") or "self_signed"
+            servers.append(_validate.TurnHost(host, str(own.get("coturn_domain") or f"turn.{domain}"),
+                                              _validate.is_true(own.get("coturn_check_name", True)), source))
+            if source == "files":
+                files = {f"coturn_{kind}_file": own.get(f"coturn_{kind}_file") or own.get(f"jitsi_tls_{kind}_file") for kind in ("certificate", "key")}
+                problem = self._pair_problem(files, servers[-1].domain)
+                found += [f"TURN over TLS on {host}: {problem}"] if problem else []
+        return [*_validate.turn_host_problems(servers, domain, in_dns), *found]
 
     def _certificate_problem(self, variables) -> str | None:
         if variables.get("jitsi_tls_source") != "files":
             return None
+        files = {name: variables.get(name) for name in ("jitsi_tls_certificate_file", "jitsi_tls_key_file")}
+        return self._pair_problem(files, variables.get("jitsi_domain") or "")
+
+    def _pair_problem(self, files, domain) -> str | None:
+        """What is wrong with a certificate and a key on the controller, given as variable and path in this order."""
         texts = []
-        for name in ("jitsi_tls_certificate_file", "jitsi_tls_key_file"):
-            path = variables.get(name)
+        for name, path in files.items():
             if not path:
                 return f"`{name}` is not set: with `jitsi_tls_source: files` give the path of the file on the controller."
             try:
@@ -106,5 +127,16 @@ class ActionModule(ActionBase):
             except (OSError, AnsibleError, UnicodeDecodeError) as error:
                 return f"`{name}`: {path} cannot be read ({getattr(error, 'strerror', None) or error})."
         now = datetime.datetime.now(datetime.timezone.utc)
-        problem = _pki.pair_problem(texts[0], texts[1], [variables.get("jitsi_domain") or ""], now)
-        return f"`jitsi_tls_certificate_file` and `jitsi_tls_key_file`: {problem}." if problem else None
+        problem = _pki.pair_problem(texts[0], texts[1], [domain], now)
+        return f"{' and '.join(f'`{name}`' for name in files)}: {problem}." if problem else None
+
+
+def in_dns(name: str) -> bool:
+    """Whether the controller finds an address for a name. A resolver that does not answer is no proof that there is none."""
+    try:
+        socket.getaddrinfo(name, None)
+    except socket.gaierror as error:
+        return error.errno == socket.EAI_AGAIN
+    except UnicodeError:
+        return False
+    return True

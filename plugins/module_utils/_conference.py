@@ -243,18 +243,19 @@ class Check:
         wanted = [service for service in services or [] if service.get("type") in ("turn", "turns")]
         if not wanted:
             return "skipped, Prosody tells of no TURN server"
-        good, bad = [], []
+        good: dict[str, list[str]] = {}
+        bad = []
         for service in wanted:
-            name, transport = service.get("host", ""), transport_of(service)
-            where = f"{name} port {service.get('port', '')} {transport}"
+            name, where = service.get("host", ""), f"{transport_of(service)} {service.get('port', '')}"
             try:
-                self.relay(service, transport)
-                good.append(where)
+                self.relay(service, transport_of(service))
+                good.setdefault(name, []).append(where)
             except (_turn.TurnError, OSError) as error:
-                bad.append(f"{where}: {explain(error)}")
+                bad.append(f"{name} {where}: {explain(error)}")
+        works = "; ".join(f"{name} over {', '.join(transports)}" for name, transports in good.items())
         if bad:
-            raise StepError("; ".join(bad) + (f"; but {', '.join(good)} relayed" if good else ""))
-        return f"{', '.join(good)} gave an address to relay from"
+            raise StepError("; ".join(bad) + (f"; works: {works}" if works else ""))
+        return f"a relayed address of {works}"
 
     def relay(self, service: t.Mapping[str, str], transport: str) -> None:
         """Get a relayed address of one server, with the credentials that Prosody gave, and give it back."""

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 
-from ansible.module_utils.parsing.convert_bool import BOOLEANS
+from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_FALSE
 
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
+from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_range
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import SecretError, check_given
 
 MINIMUM_ANSIBLE = (2, 17)
@@ -17,6 +19,11 @@ SUPPORTED = {"Debian": ("12", "13")}
 #: The longest name that Prosody puts before the domain is one label of 13 characters and a dot, or two labels.
 LONGEST_PREFIX = len("internal.auth.")
 EXAMPLE = "meet.example.edu"
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+#: What else listens on UDP on the host of a TURN server, or may: coturn itself, and a bridge.
+UDP_PORTS = {3478: "coturn's own port", 5349: "coturn's own port", 10000: "the bridge's port"}
+#: The range of relay ports when nobody says another one (roles/coturn/defaults).
+RELAY_PORTS = (49152, 65535)
 
 
 def ansible_problem(version: str) -> str | None:
@@ -190,6 +197,15 @@ def is_switch(value: t.Any) -> bool:
     return isinstance(value, (bool, int, str)) and str(value).lower() in BOOLEANS
 
 
+def is_true(value: t.Any) -> bool:
+    """What Ansible would make of a switch; what is none is true, and said elsewhere.
+
+    >>> is_true("no"), is_true(True), is_true("maybe")
+    (False, True, True)
+    """
+    return str(value).lower() not in {str(word).lower() for word in BOOLEANS_FALSE}
+
+
 def type_name(value: t.Any) -> str:
     """A type in words.
 
@@ -229,3 +245,126 @@ def repository_problems(repository: t.Any) -> list[str]:
     keys = ("uri", "suite", "components", "key")
     return [f"`jitsi_apt_repository.{key}` is no setting{did_you_mean(str(key), keys) or ': take uri, suite, components and key.'}"
             for key in repository if key not in keys]
+
+
+def turn_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with a host's variables for TURN, besides their types."""
+    found = [
+        *range_problems(variables.get("coturn_min_port", RELAY_PORTS[0]), variables.get("coturn_max_port", RELAY_PORTS[1])),
+        *address_problems("coturn_allowed_peers", variables.get("coturn_allowed_peers"), ranges=True),
+        *address_problems("coturn_public_addresses", variables.get("coturn_public_addresses"), ranges=False),
+        *server_problems(variables.get("jitsi_turn_servers")),
+    ]
+    domain, region = variables.get("coturn_domain"), variables.get("coturn_region")
+    if domain is not None and not (isinstance(domain, str) and _HOST_NAME.match(domain)):
+        found.append(f"`coturn_domain` is {domain!r}, which is no host name: write one in lower case such as `turn.{EXAMPLE}`.")
+    if region and not (isinstance(region, str) and re.fullmatch(r"[A-Za-z0-9-]+", region)):
+        found.append(f"`coturn_region` is {region!r}: write one word of letters, digits and hyphens.")
+    for name in ("coturn_user_quota", "coturn_total_quota", "coturn_max_bps", "coturn_previous_secrets"):
+        if is_number(variables.get(name)) and int(variables[name]) < 0:
+            found.append(f"`{name}` is {variables[name]}: write 0 or more.")
+    for name in ("coturn_extra_secrets",):
+        for number, value in enumerate(variables.get(name) if isinstance(variables.get(name), list) else []):
+            try:
+                check_given(f"`{name}[{number}]`", value)
+            except SecretError as error:
+                found.append(str(error))
+    for server in variables.get("nginx_meet_stun_servers") if isinstance(variables.get("nginx_meet_stun_servers"), list) else []:
+        if not isinstance(server, str) or not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?", server) or server.startswith("stun:"):
+            found.append(f"`nginx_meet_stun_servers` has {server!r}: write `host:port`, such as `stun.example.edu:3478`.")
+    return found
+
+
+def range_problems(first: t.Any, last: t.Any) -> list[str]:
+    """What is wrong with the range of relay ports.
+
+    >>> range_problems(9000, 11000)
+    ["`coturn_min_port` to `coturn_max_port`, 9000 to 11000, has 10000 in it, the bridge's port: take a range such as 49152 to 65535."]
+    """
+    if not (is_number(first) and is_number(last)):
+        return []  # said of the type already
+    first, last = int(first), int(last)
+    which, advice = f"`coturn_min_port` to `coturn_max_port`, {first} to {last},", f"take a range such as {RELAY_PORTS[0]} to {RELAY_PORTS[1]}."
+    if first > last:
+        return [f"{which} is upside down: put the lower port into `coturn_min_port`."]
+    if first < 1024:
+        return [f"{which} starts below 1024, where ports take a privilege that coturn does not have: {advice}"]
+    if last > 65535:
+        return [f"{which} ends above 65535, the last port there is: {advice}"]
+    inside = [port for port in UDP_PORTS if first <= port <= last]
+    return [f"{which} has {inside[0]} in it, {UDP_PORTS[inside[0]]}: {advice}"] if inside else []
+
+
+def address_problems(name: str, values: t.Any, ranges: bool) -> list[str]:
+    """What is wrong with a list of addresses, or with ``ranges`` of addresses, networks and ranges.
+
+    >>> address_problems("coturn_allowed_peers", ["bridge1"], True)
+    ["`coturn_allowed_peers` has 'bridge1': write an address, a network such as 192.0.2.0/24 or a range such as 192.0.2.1-192.0.2.9."]
+    """
+    found = []
+    for value in values if isinstance(values, list) else []:
+        try:
+            if ranges:
+                peer_range(value)
+            else:
+                ipaddress.ip_address(value)
+        except ValueError:
+            what = "an address, a network such as 192.0.2.0/24 or a range such as 192.0.2.1-192.0.2.9" if ranges else "an address such as 192.0.2.1"
+            found.append(f"`{name}` has {value!r}: write {what}.")
+    return found
+
+
+def server_problems(servers: t.Any) -> list[str]:
+    """What is wrong with ``jitsi_turn_servers``. Secrets are not shown."""
+    keys = ("host", "region", "port", "tls_port", "address", "secret")
+    found = []
+    for number, server in enumerate(servers if isinstance(servers, list) else []):
+        where = f"jitsi_turn_servers[{number}]"
+        if not isinstance(server, dict) or not server.get("host"):
+            found.append(f"`{where}` has no `host`: write the name of the TURN server, as `- host: turn.example.edu`.")
+            continue
+        found += [f"`{where}.{key}` is no setting{did_you_mean(str(key), keys) or ': take ' + ', '.join(keys) + '.'}" for key in server if key not in keys]
+        found += [f"`{where}.{key}` is {server[key]!r}: write a port number." for key in ("port", "tls_port")
+                  if key in server and not (is_number(server[key]) and 0 <= int(server[key]) <= 65535)]
+        if server.get("region") and not re.fullmatch(r"[A-Za-z0-9-]+", str(server["region"])):
+            found.append(f"`{where}.region` is {server['region']!r}: write one word of letters, digits and hyphens.")
+        if "secret" in server:
+            try:
+                check_given(f"`{where}.secret`", server["secret"])
+            except SecretError as error:
+                found.append(str(error))
+    return found
+
+
+class TurnHost(t.NamedTuple):
+    """A TURN server of the inventory, for :func:`turn_host_problems`."""
+
+    host: str
+    domain: str
+    check_name: bool
+    tls_source: str
+
+
+def turn_host_problems(hosts: t.Sequence[TurnHost], jitsi_domain: str, known: t.Callable[[str], bool]) -> list[str]:
+    """What is wrong with the TURN servers of an inventory, seen together.
+
+    :param known: whether DNS knows a name
+
+    >>> turn_host_problems([TurnHost("a", "t.x.edu", True, "files")], "x.edu", lambda name: False)
+    ['`coturn_domain` of a, t.x.edu, is not in DNS: add its address record, or set `coturn_check_name: false` when it comes later.']
+    """
+    found = []
+    by_name: dict[str, list[str]] = {}
+    for each in hosts:
+        by_name.setdefault(each.domain, []).append(each.host)
+    for domain, names in by_name.items():
+        if len(names) > 1:
+            found.append(f"`coturn_domain` is {domain} for {' and '.join(names)}: give each TURN server a name of its own.")
+    for each in hosts:
+        if each.tls_source == "self_signed" and not (each.domain == jitsi_domain or each.domain.endswith("." + jitsi_domain)):
+            found.append(f"`coturn_domain` of {each.host}, {each.domain}, is outside of {jitsi_domain}, for which alone the installation's own authority "
+                         f"can sign: take a name such as turn.{jitsi_domain}, or `jitsi_tls_source: files`.")
+        if each.check_name and not known(each.domain):
+            found.append(f"`coturn_domain` of {each.host}, {each.domain}, is not in DNS: add its address record, or set `coturn_check_name: false` "
+                         "when it comes later.")
+    return found

@@ -84,7 +84,9 @@ class Browser:
         camera(self.home / "camera.y4m", COLOURS[name])
         self._trust(options.ca)
         host = urllib.parse.urlsplit(options.url).hostname or ""
-        rules = [f"MAP {host} {options.address}", f"MAP {host}. {options.address}"] if options.address else []
+        places = ([(host, options.address)] if options.address else []) + [tuple(pair.split("=", 1)) for pair in options.map]
+        # Chromium asks for a TURN server's name with a dot at its end.
+        rules = [f"MAP {name}{dot} {where}" for name, where in places for dot in ("", ".")]
         self.log: list[str] = []
         self.context = playwright.chromium.launch_persistent_context(
             str(self.home / "profile"),
@@ -112,12 +114,19 @@ class Browser:
         if ca:
             subprocess.run([*base, "-A", "-n", "campus", "-t", "C,,", "-i", ca], check=True)
 
-    def join(self, url: str, room: str) -> None:
+    def join(self, url: str, room: str, relay: bool) -> None:
+        only_relay = ['config.p2p.iceTransportPolicy="relay"', "config.forceTurnRelay=true"] if relay else []
         fragment = "&".join([
+            *only_relay,
             "config.prejoinConfig.enabled=false", "config.prejoinPageEnabled=false", "config.startWithAudioMuted=true",
             f"userInfo.displayName={urllib.parse.quote(json.dumps(self.name))}",
         ])
         self.page.goto(f"{url}/{room}#{fragment}", wait_until="domcontentloaded", timeout=30000)
+
+    def pair(self) -> dict | None:
+        """The candidate pair of the direct connection, as the stand-in's page tells."""
+        meeting = self.page.evaluate(MEETING) or {}
+        return (meeting.get("stats") or {}).get("p2p")
 
     def look(self) -> list[dict]:
         try:
@@ -131,6 +140,16 @@ class Browser:
             if near(video["colour"], COLOURS[other]) and video["frames"] >= 10 and not video["paused"]:
                 return video
         return None
+
+
+def relayed_over(browser: Browser, transport: str) -> bool:
+    """Whether a browser's media goes over a TURN server, reached over that transport; the page looks every second."""
+    for _attempt in range(50):
+        pair = browser.pair() or {}
+        if pair.get("local"):
+            return (pair["local"], pair["remote"], pair["protocol"]) == ("relay", "relay", transport) and pair["bytesReceived"] > 0
+        time.sleep(0.1)
+    return False
 
 
 def hold(options: argparse.Namespace) -> dict:
@@ -148,7 +167,7 @@ def hold(options: argparse.Namespace) -> dict:
                 browsers.append(Browser(playwright, name, home, options))
             opened = time.monotonic()
             for browser in browsers:
-                browser.join(options.url, room)
+                browser.join(options.url, room, bool(options.relay))
             seen: dict[tuple[str, str], dict] = {}
             wanted = [(one.name, other) for one in browsers for other in names if other != one.name]
             if len(names) > 2 and not options.bridge:
@@ -161,6 +180,7 @@ def hold(options: argparse.Namespace) -> dict:
                             if video:
                                 seen[pair] = {**video, "seconds": round(time.monotonic() - opened, 1)}
                 time.sleep(0.1)
+            relayed = {browser.name: relayed_over(browser, options.relay) for browser in browsers} if options.relay else {}
             if options.stay:
                 time.sleep(options.stay)
             result: dict = {"url": f"{options.url}/{room}", "browsers": {}, "seconds": round(time.monotonic() - started, 1)}
@@ -176,7 +196,8 @@ def hold(options: argparse.Namespace) -> dict:
                     "meeting": meeting,
                     "log": browser.log[-15:],
                 }
-            result["ok"] = len(seen) == len(wanted)
+            result["relayed"] = relayed
+            result["ok"] = len(seen) == len(wanted) and all(relayed.values())
             for browser in browsers:
                 browser.context.close()
             return result
@@ -188,6 +209,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", help="the site, https://NAME")
     parser.add_argument("--address", default="", help="where NAME is, when DNS does not know it")
+    parser.add_argument("--map", action="append", default=[], metavar="NAME=ADDRESS", help="where another name is, such as a TURN server's")
+    parser.add_argument("--relay", default="", choices=["", "udp", "tcp", "tls"],
+                        help="no way but a TURN server, and it must be reached over this transport")
     parser.add_argument("--ca", default="", help="PEM file of an authority to trust")
     parser.add_argument("--room", default="", help="the room, a random one by default")
     parser.add_argument("--participants", type=int, default=2, choices=[2, 3])
