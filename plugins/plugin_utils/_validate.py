@@ -19,7 +19,6 @@ SUPPORTED = {"Debian": ("12", "13")}
 #: The longest name that Prosody puts before the domain is one label of 13 characters and a dot, or two labels.
 LONGEST_PREFIX = len("internal.auth.")
 EXAMPLE = "meet.example.edu"
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 #: What else listens on UDP on the host of a TURN server, or may: coturn itself, and a bridge.
 UDP_PORTS = {3478: "coturn's own port", 5349: "coturn's own port", 10000: "the bridge's port"}
 #: The range of relay ports when nobody says another one (roles/coturn/defaults).
@@ -256,7 +255,7 @@ def turn_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
         *server_problems(variables.get("jitsi_turn_servers")),
     ]
     domain, region = variables.get("coturn_domain"), variables.get("coturn_region")
-    if domain is not None and not (isinstance(domain, str) and _HOST_NAME.match(domain)):
+    if domain is not None and not (isinstance(domain, str) and is_host_name(domain)):
         found.append(f"`coturn_domain` is {domain!r}, which is no host name: write one in lower case such as `turn.{EXAMPLE}`.")
     if region and not (isinstance(region, str) and re.fullmatch(r"[A-Za-z0-9-]+", region)):
         found.append(f"`coturn_region` is {region!r}: write one word of letters, digits and hyphens.")
