@@ -9,12 +9,15 @@ import os
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible.utils.path import unfrackpath
 
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _pki
-from ansible_collections.campus.jitsi.plugins.plugin_utils._files import create_once
+from ansible_collections.campus.jitsi.plugins.plugin_utils._files import create_once, replace
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import read_root
 from ansible_collections.campus.jitsi.plugins.plugin_utils._vault import vault_functions
+
+display = Display()
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
@@ -39,16 +42,22 @@ class ActionModule(ActionBase):
                 # Only a check of a new installation comes here without a root key.
                 result.update(changed=True, certificate="")
                 return result
+            text = _pki.pem(_pki.make_ca(root, arguments["domain"], datetime.datetime.now(datetime.timezone.utc)))
             made = not os.path.exists(path)
-            if made:
-                now = datetime.datetime.now(datetime.timezone.utc)
-                text = _pki.pem(_pki.make_ca(root, arguments["domain"], now))
-                if not self._task.check_mode:
-                    made = create_once(path, text.encode(), 0o644)
-            if not (made and self._task.check_mode):
+            if made and not self._task.check_mode:
+                made = create_once(path, text.encode(), 0o644)
+            if not made:
                 with open(path, encoding="utf-8") as handle:
-                    text = handle.read()
-            _pki.check_ca(text, root, path)
+                    old = handle.read()
+                if _pki.is_old_ca(_pki.check_ca(old, root, path)):
+                    # The same key and name, so what it signed stays good; who trusts the file must take the new one.
+                    made = True
+                    if not self._task.check_mode:
+                        replace(path, text.encode(), 0o644)
+                        display.warning(f"{path} was made anew, because the old one could not sign issuers: whoever trusts the old file "
+                                        "(a browser, a student's machine) must take the new one.")
+                else:
+                    text = old
         except (ValueError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
         result.update(changed=made, certificate=text)

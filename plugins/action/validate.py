@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import datetime
 import functools
+import os
 import pathlib
 import socket
+import stat
 
 import yaml
 from ansible.errors import AnsibleError
@@ -16,7 +18,7 @@ from ansible.release import __version__ as ansible_version
 from ansible.utils.path import unfrackpath
 
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _pki, _validate
-from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import HAS_CRYPTOGRAPHY
+from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import HAS_CRYPTOGRAPHY, VAULT_HEADER
 from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -82,6 +84,9 @@ class ActionModule(ActionBase):
             *_validate.repository_problems(variables.get("jitsi_apt_repository")),
             *_validate.route_problems(variables.get("nginx_meet_tls_routes"), variables.get("jitsi_domain")),
             *_validate.turn_problems(variables),
+            *_validate.day_problems(variables),
+            *_validate.acme_problems(variables, self._web_hosts(task_vars)),
+            *self._acme_file_problems(variables),
         ]
 
     def _place_problems(self, task_vars) -> list[str]:
@@ -109,6 +114,43 @@ class ActionModule(ActionBase):
                 found += [f"TURN over TLS on {host}: {problem}"] if problem else []
         return [*_validate.turn_host_problems(servers, domain, in_dns), *found]
 
+    def _web_hosts(self, task_vars) -> list[str]:
+        try:
+            return place_roles(task_vars.get("groups") or {})["nginx_meet"]
+        except ValueError:
+            return []  # said by _place_problems
+
+    def _acme_file_problems(self, variables) -> list[str]:
+        """Files of ACME that cannot be read."""
+        if variables.get("jitsi_tls_source") != "acme":
+            return []
+        found = []
+        for name in ("jitsi_acme_ca_file", "jitsi_acme_dns_auth_hook", "jitsi_acme_dns_cleanup_hook"):
+            path = variables.get(name)
+            try:
+                if path:
+                    text = self._read(path)
+                    if name == "jitsi_acme_ca_file" and "-----BEGIN CERTIFICATE-----" not in text:
+                        found.append(f"`{name}`: {path} holds no PEM certificate: give the file with the server's roots.")
+            except (OSError, AnsibleError, UnicodeDecodeError) as error:
+                found.append(f"`{name}`: {path} cannot be read ({getattr(error, 'strerror', None) or error}).")
+        return found
+
+    def _read(self, path: str) -> str:
+        """A file of the controller, which Ansible vault may encrypt."""
+        with open(self._loader.get_real_file(unfrackpath(path)), encoding="utf-8") as handle:
+            return handle.read()
+
+    def _key_mode_problem(self, name: str, path: str) -> str | None:
+        """What is wrong with the permissions of the key's file, unless it is encrypted."""
+        with open(path, "rb") as handle:
+            encrypted = handle.read(len(VAULT_HEADER)) == VAULT_HEADER
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        if encrypted or not mode & 0o007:
+            return None
+        return (f"`{name}`: everybody on this machine can read {path} (mode {mode:04o}): run `chmod o= {path}`, or encrypt it with "
+                "`ansible-vault encrypt`.")
+
     def _certificate_problem(self, variables) -> str | None:
         if variables.get("jitsi_tls_source") != "files":
             return None
@@ -122,12 +164,14 @@ class ActionModule(ActionBase):
             if not path:
                 return f"`{name}` is not set: with `jitsi_tls_source: files` give the path of the file on the controller."
             try:
-                with open(self._loader.get_real_file(unfrackpath(path)), encoding="utf-8") as handle:
-                    texts.append(handle.read())
+                texts.append(self._read(path))
+                problem = self._key_mode_problem(name, unfrackpath(path)) if name.endswith("key_file") else None
+                if problem:
+                    return problem
             except (OSError, AnsibleError, UnicodeDecodeError) as error:
                 return f"`{name}`: {path} cannot be read ({getattr(error, 'strerror', None) or error})."
         now = datetime.datetime.now(datetime.timezone.utc)
-        problem = _pki.pair_problem(texts[0], texts[1], [domain], now)
+        problem = _pki.pair_problem(texts[0], texts[1], [domain], now, _pki.system_roots())
         return f"{' and '.join(f'`{name}`' for name in files)}: {problem}." if problem else None
 
 

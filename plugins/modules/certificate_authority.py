@@ -12,8 +12,9 @@ version_added: 0.1.0
 description:
   - Writes the certificate of a small authority of the installation's own to a file on the controller, for the hosts and
     whoever else is to trust it. Its key is derived from the root key and is in no file.
-  - The authority can sign names in O(domain) only.
-  - An existing file is kept; one that belongs to another root key is an error.
+  - The authority can sign names in O(domain) only, and issuers for such names.
+  - An existing file is kept; one that belongs to another root key is an error. One of before the authority signed issuers is
+    made anew with the same key and name, and who trusts the old file must take the new one.
   - Runs on the controller, whatever the host of the task is.
 author: campus.jitsi contributors (@campus-jitsi)
 extends_documentation_fragment: campus.jitsi.root_key

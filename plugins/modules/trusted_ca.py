@@ -27,9 +27,14 @@ options:
     type: str
     required: true
   certificate:
-    description: The authority's certificate, PEM.
+    description: The authority's certificate, PEM. It may be several.
     type: str
-    required: true
+    default: ''
+  state:
+    description: Whether it is trusted.
+    type: str
+    choices: [present, absent]
+    default: present
 """
 
 EXAMPLES = r"""
@@ -49,6 +54,7 @@ path:
 import os
 import shutil
 import tempfile
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -64,16 +70,31 @@ def read(path: str) -> str:
         return ""
 
 
+def absent(module: AnsibleModule, path: str) -> t.NoReturn:
+    """Take the file away, and out of the bundle."""
+    there = os.path.exists(path)
+    if there and not module.check_mode:
+        os.unlink(path)
+        update = shutil.which("update-ca-certificates", path="/usr/sbin:/sbin:/usr/bin:/bin")
+        if update:
+            module.run_command([update], check_rc=True)
+    module.exit_json(changed=there, path=path)
+
+
 def main() -> None:
     """Compare, and unless in check mode write and update."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "certificate": {"type": "str", "required": True},
+            "certificate": {"type": "str", "default": ""},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
+        required_if=[("state", "present", ["certificate"])],
         supports_check_mode=True,
     )
     path = os.path.join(FOLDER, module.params["name"] + ".crt")
+    if module.params["state"] == "absent":
+        absent(module, path)
     text = module.params["certificate"].strip() + "\n"
     changed = read(path) != text
     if changed and not module.check_mode:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Files on the controller that are made once."""
+"""Files on the controller."""
 
 from __future__ import annotations
 
@@ -36,3 +36,19 @@ def create_once(path: str, content: bytes, mode: int) -> bool:
     finally:
         os.close(directory)
     return True
+
+
+def replace(path: str, content: bytes, mode: int) -> None:
+    """Put ``content`` in the place of ``path``, whole or not at all."""
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, partial = tempfile.mkstemp(dir=folder, prefix=".new.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise

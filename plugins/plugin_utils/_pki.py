@@ -4,12 +4,17 @@
 
 All private keys of the authority and of what it issues are derived from the root key by a label, so no key file lies
 on the controller and a lost host gets the same key again.
+
+The authority signs an issuer for each certificate of each host, and the host renews the certificate with that by itself
+(``module_utils/_certificates.py``). Who breaks into a host gets an issuer for the names that the host served anyway.
 """
 
 from __future__ import annotations
 
 import datetime
+import glob
 import hashlib
+import ipaddress
 import typing as t
 
 try:
@@ -23,6 +28,9 @@ except ImportError:  # said by _secrets.derive, which everything here needs firs
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import derive
 
 CA_DAYS = 30 * 365
+#: An administrator who never runs Ansible again has no outage for as long: a Debian release gets security fixes for five years.
+#: Runs renew an issuer when a third of that is left.
+ISSUER_DAYS = 5 * 365
 #: Clocks differ; a certificate is valid from an hour before it was made.
 BACKDATE = datetime.timedelta(hours=1)
 #: Order of NIST P-256 (SEC 2, section 2.4.2).
@@ -49,6 +57,12 @@ def pem(item: t.Any) -> str:
     ).decode()
 
 
+def every_address() -> list[t.Any]:
+    """All IP addresses, as name constraints write them: what permits names only says nothing of addresses (RFC 5280, section
+    4.2.1.10), so they are excluded."""
+    return [x509.IPAddress(ipaddress.ip_network(network)) for network in ("0.0.0.0/0", "::/0")]
+
+
 def make_ca(root: bytes, domain: str, now: datetime.datetime) -> x509.Certificate:
     """A certificate of the authority, which may only sign names in ``domain`` (RFC 5280, section 4.2.1.10)."""
     key = derived_key(root, "tls/ca")
@@ -69,10 +83,10 @@ def make_ca(root: bytes, domain: str, now: datetime.datetime) -> x509.Certificat
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATE)
         .not_valid_after(now + datetime.timedelta(days=CA_DAYS))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.NameConstraints([x509.DNSName(domain)], None), critical=True)
+        .add_extension(x509.NameConstraints([x509.DNSName(domain)], every_address()), critical=True)
         .sign(key, hashes.SHA256())
     )
 
@@ -92,6 +106,68 @@ def check_ca(text: str, root: bytes, name: str) -> x509.Certificate:
             "or remove the file to start with a new authority."
         )
     return ca
+
+
+def is_old_ca(ca: x509.Certificate) -> bool:
+    """Whether the authority's certificate is one of before it signed issuers, which no client would follow to one."""
+    return ca.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
+
+
+def make_issuer(ca: x509.Certificate, root: bytes, key: t.Any, names: t.Sequence[str], excluded: t.Sequence[str],
+                now: datetime.datetime) -> x509.Certificate:
+    """A certificate for the issuer of one host's certificate, which may only sign server certificates for ``names``.
+
+    :param excluded: names below them that it may not sign: a permitted name permits all below it (RFC 5280, section 4.2.1.10)
+    """
+    ca_key = derived_key(root, "tls/ca")
+    usage = x509.KeyUsage(
+        digital_signature=False, key_cert_sign=True, crl_sign=False, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )
+    mark = hashlib.sha256(key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).hexdigest()[:6]
+    name = x509.Name([
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "campus.jitsi"),
+        x509.NameAttribute(NameOID.COMMON_NAME, f"{names[0][:50]} {mark} issuer"),
+    ])
+    limits = x509.NameConstraints(
+        [x509.DNSName(name) for name in names], [*(x509.DNSName(name) for name in excluded), *every_address()])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(ca.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(min(now + datetime.timedelta(days=ISSUER_DAYS), ca.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .add_extension(limits, critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+
+
+def issuer_reason(text: str | None, ca: x509.Certificate, key: t.Any, names: t.Sequence[str], excluded: t.Sequence[str],
+                  now: datetime.datetime) -> str | None:
+    """Why the issuer in ``text`` must be made anew; None when it is good. As with what it issues, a third of its life is time to."""
+    try:
+        issuer = x509.load_pem_x509_certificate((text or "").encode())
+        issuer.verify_directly_issued_by(ca)
+        limits = issuer.extensions.get_extension_for_class(x509.NameConstraints).value
+    except Exception:  # whatever is in the file, it is not ours
+        return "there is none of this authority"
+    if issuer.public_key() != key.public_key():
+        return "its key has changed"
+    have = [{name.value for name in part or [] if isinstance(name, x509.DNSName)} for part in (limits.permitted_subtrees, limits.excluded_subtrees)]
+    if have != [set(names), set(excluded)]:
+        return "its names have changed"
+    left = issuer.not_valid_after_utc - now
+    if left < (issuer.not_valid_after_utc - issuer.not_valid_before_utc) / 3:
+        return f"it has {max(left.days, 0)} days left"
+    return None
 
 
 def issue(ca: x509.Certificate, root: bytes, key: t.Any, names: t.Sequence[str], days: int,
@@ -120,27 +196,6 @@ def issue(ca: x509.Certificate, root: bytes, key: t.Any, names: t.Sequence[str],
     )
 
 
-def renewal_reason(text: str | None, ca: x509.Certificate, key: t.Any, names: t.Sequence[str],
-                   now: datetime.datetime) -> str | None:
-    """Why the certificate in ``text``, which this authority should have issued, must be made anew; None when it is good.
-
-    It is renewed when a third of its life is left.
-    """
-    try:
-        certificate = x509.load_pem_x509_certificate((text or "").encode())
-        certificate.verify_directly_issued_by(ca)
-    except Exception:  # whatever is in the file, it is not ours
-        return "there is none of this authority"
-    if certificate.public_key() != key.public_key():
-        return "its key has changed"
-    if set(served_names(certificate)) != set(names):
-        return "its names have changed"
-    left = certificate.not_valid_after_utc - now
-    if left < (certificate.not_valid_after_utc - certificate.not_valid_before_utc) / 3:
-        return f"it has {max(left.days, 0)} days left"
-    return None
-
-
 def served_names(certificate: x509.Certificate) -> list[str]:
     """The DNS names of a certificate, in lower case."""
     try:
@@ -159,8 +214,12 @@ def covers(pattern: str, name: str) -> bool:
     return pattern == name or (pattern.startswith("*.") and pattern[1:] == name[name.find("."):])
 
 
-def pair_problem(certificate_text: str, key_text: str, names: t.Sequence[str], now: datetime.datetime) -> str | None:
-    """What is wrong with a certificate (with its chain behind it) and key that people bring; None when nothing is."""
+def pair_problem(certificate_text: str, key_text: str, names: t.Sequence[str], now: datetime.datetime,
+                 roots: t.Collection[x509.Name] = ()) -> str | None:
+    """What is wrong with a certificate (with its chain behind it) and key that people bring; None when nothing is.
+
+    :param roots: the names of the roots that need not be in the chain
+    """
     try:
         chain = x509.load_pem_x509_certificates(certificate_text.encode())
     except ValueError:
@@ -184,4 +243,27 @@ def pair_problem(certificate_text: str, key_text: str, names: t.Sequence[str], n
     for above, below in zip(chain[1:], chain):
         if below.issuer != above.subject:
             return "the chain is not in order: each certificate must be followed by its issuer's"
+    if len(chain) == 1 and leaf.issuer not in {leaf.subject, *roots}:
+        return (f"the chain is missing: the certificate is of `{leaf.issuer.rfc4514_string()}`, which is no root that this machine knows; "
+                "put that one's certificate behind it")
     return None
+
+
+#: Where systems have the roots that they trust: Debian, Fedora, SUSE, macOS.
+SYSTEM_ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
+
+
+def system_roots(places: t.Iterable[str] = SYSTEM_ROOTS) -> set[x509.Name]:
+    """The names of the roots that this machine trusts; empty when it has none where one looks."""
+    for path in (path for place in places for path in glob.glob(place)):
+        found = set()
+        with open(path, "rb") as handle:
+            # One by one: an old root with an encoding that `cryptography` refuses must not hide the others.
+            for part in handle.read().split(b"-----BEGIN CERTIFICATE-----")[1:]:
+                try:
+                    found.add(x509.load_pem_x509_certificate(b"-----BEGIN CERTIFICATE-----" + part).subject)
+                except ValueError:
+                    continue
+        if found:
+            return found
+    return set()

@@ -18,6 +18,9 @@ MINIMUM_ANSIBLE = (2, 17)
 SUPPORTED = {"Debian": ("12", "13")}
 #: The longest name that Prosody puts before the domain is one label of 13 characters and a dot, or two labels.
 LONGEST_PREFIX = len("internal.auth.")
+#: Days. Apple's systems refuse server certificates that are valid for more than 825 (support.apple.com/103769); one is for the hour
+#: before a certificate was made.
+LONGEST_LEAF = 824
 EXAMPLE = "meet.example.edu"
 #: What else listens on UDP on the host of a TURN server, or may: coturn itself, and a bridge.
 UDP_PORTS = {3478: "coturn's own port", 5349: "coturn's own port", 10000: "the bridge's port"}
@@ -168,7 +171,8 @@ def type_problems(name: str, value: t.Any, option: t.Mapping[str, t.Any]) -> lis
         return [f"`{name}` is no whole number but {type_name(value)}: write one without quotes or unit."]
     if kind == "bool" and not is_switch(value):
         return [f"`{name}` is neither true nor false but {type_name(value)}: take one of them."]
-    if option.get("no_log") and kind == "str":
+    # One that may be left out has a default, which is no secret.
+    if option.get("no_log") and kind == "str" and ("default" not in option or value != option["default"]):
         try:
             check_given(f"`{name}`", value)
         except SecretError as error:
@@ -235,6 +239,47 @@ def generation_problems(generations: t.Any) -> list[str]:
         return []
     return [f"`jitsi_secret_generations[{label!r}]` is {number!r}: give a whole number from 1 up, without quotes."
             for label, number in generations.items() if isinstance(number, bool) or not isinstance(number, int) or number < 1]
+
+
+def day_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with ``jitsi_tls_leaf_days`` and ``jitsi_tls_warn_days``."""
+    leaf, warn = variables.get("jitsi_tls_leaf_days", 90), variables.get("jitsi_tls_warn_days", 14)
+    if not is_number(leaf) or not is_number(warn):
+        return []  # said by type_problems
+    if not 3 <= int(leaf) <= LONGEST_LEAF:
+        return [f"`jitsi_tls_leaf_days` is {leaf}: take a number from 3 to {LONGEST_LEAF}, for Apple's systems refuse certificates that are valid for longer."]
+    if not 0 <= int(warn) < int(leaf) / 3:
+        return [f"`jitsi_tls_warn_days` is {warn}, and certificates of {leaf} days are renewed when {int(leaf) // 3} are left: take a number below that, "
+                "or raise `jitsi_tls_leaf_days`."]
+    return []
+
+
+def acme_problems(variables: t.Mapping[str, t.Any], web_hosts: t.Sequence[str]) -> list[str]:
+    """What is wrong with the settings of ACME, one sentence each; what files hold is looked at elsewhere.
+
+    :param variables: the host's variables, with the defaults of the role jitsi
+    :param web_hosts: the hosts that serve the site
+    """
+    if variables.get("jitsi_tls_source") != "acme":
+        return []
+    found = []
+    directory = variables.get("jitsi_acme_directory")
+    if not isinstance(directory, str) or not re.fullmatch(r"https://[^\s/]+(/\S*)?", directory):
+        found.append("`jitsi_acme_directory` is no https URL: give that of the server's directory, or leave it out for Let's Encrypt's.")
+    elif str(variables.get("jitsi_acme_terms_agreed")).lower() not in ("true", "yes", "on", "1"):
+        found.append(f"`jitsi_acme_terms_agreed` is not true: read the terms of service that {directory} names, and set it to true if you agree.")
+    key_id, key = variables.get("jitsi_acme_eab_key_id"), variables.get("jitsi_acme_eab_hmac_key")
+    if key_id and not key:
+        found.append("`jitsi_acme_eab_key_id` is set and `jitsi_acme_eab_hmac_key` is not: set both, or none.")
+    if key and not key_id:
+        found.append("`jitsi_acme_eab_hmac_key` is set and `jitsi_acme_eab_key_id` is not: set both, or none.")
+    challenge = variables.get("jitsi_acme_challenge")
+    if challenge == "dns" and not variables.get("jitsi_acme_dns_auth_hook"):
+        found.append("`jitsi_acme_dns_auth_hook` is not set: with `jitsi_acme_challenge: dns` give the script that publishes the record.")
+    if challenge == "http" and len(web_hosts) > 1:
+        found.append(f"`jitsi_acme_challenge: http` works with one web host, and there are {len(web_hosts)} ({', '.join(web_hosts)}), any of which "
+                     "may get the server's question: take `jitsi_acme_challenge: dns`, or `jitsi_tls_source: files`.")
+    return found
 
 
 def repository_problems(repository: t.Any) -> list[str]:
