@@ -88,8 +88,7 @@ PrivateNetwork=yes
 PrivateDevices=yes
 PrivateTmp=yes
 ProtectHome=yes
-ProtectSystem=full
-ReadWritePaths=/etc
+ProtectSystem=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 """
@@ -315,7 +314,8 @@ def lineage(name: str) -> tuple[str, str] | None:
 
 
 def lineage_name(name: str) -> str:
-    """
+    """What certbot calls it.
+
     >>> lineage_name("web")
     'campus.jitsi-web'
     """

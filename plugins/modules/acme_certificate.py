@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: acme_certificate
 short_description: Get a certificate over ACME with Debian's certbot, and have it renewed
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Gets a certificate for a certificate that M(campus.jitsi.certificate) has described with C(source=acme), puts it in place and
     reloads the service. From then on Debian's C(certbot.timer) renews it, and the same is done by a deploy hook.
@@ -88,6 +88,7 @@ reason:
   returned: when it was, or would be
 """
 
+import glob
 import os
 import tempfile
 import time
@@ -117,6 +118,9 @@ def reason_to_ask(params: dict[str, t.Any], authenticator: str, now: float) -> s
         return "its names have changed"
     if settings.get("authenticator") != authenticator:
         return "the challenge has changed"
+    account = settings.get("account", "")
+    if not account or not glob.glob(f"{_certificates.CERTBOT}/accounts/**/{glob.escape(account)}", recursive=True):
+        return "its account is gone, and certbot could not renew it"
     # certbot's own threshold is the same third, or 30 days: only a timer that does not work lets it come to a quarter.
     if certificate.end - now < (certificate.end - certificate.start) / 4:
         return "it was not renewed in its time"

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_certificate
 short_description: The host's side of campus.jitsi.certificate
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - M(campus.jitsi.certificate) runs this on the host. There is no reason to use it by itself.
   - Writes the description of a certificate, the issuer when there is one, and the script and timer that renew; then has that
