@@ -87,6 +87,7 @@ class ActionModule(ActionBase):
             *_validate.day_problems(variables),
             *_validate.acme_problems(variables, self._web_hosts(task_vars)),
             *self._acme_file_problems(variables),
+            *_validate.front_problems(variables),
         ]
 
     def _place_problems(self, task_vars) -> list[str]:

@@ -10,6 +10,9 @@ import os
 import re
 import typing as t
 
+MAIN = "/etc/nginx/nginx.conf"
+#: What a ``stream`` block of somebody else includes.
+INCLUDED = "/etc/nginx/campus.jitsi/stream.conf"
 #: A comment, a quoted word, a bare word (``${name}`` is part of one), or a mark.
 _TOKEN = re.compile(r"""(?xs) \s+ | \#[^\n]* | "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>(?:[^'\\]|\\.)*)' | (?P<mark>[;{}])
                         | (?P<word>(?:\$\{[^}]*\}|\\.|[^\s;{}])+)""")
@@ -110,19 +113,30 @@ def listeners(directives: t.Iterable[Directive], port: int, context: str = "http
     return list(found)
 
 
-def sharing_problems(directives: t.Sequence[Directive], *, own: t.Collection[str], inner_port: int, include: str) -> list[str]:
+def own_files(domain: str) -> tuple[str, ...]:
+    """The files with servers that are ours."""
+    return (f"/etc/nginx/sites-enabled/{domain}.conf", "/etc/nginx/modules-enabled/90-campus.jitsi-stream.conf", INCLUDED)
+
+
+def sharing_problems(directives: t.Sequence[Directive], *, own: t.Collection[str], inner_port: int, stream_block: bool) -> list[str]:
     """What is in the way of a port 443 that is shared by name, one sentence each.
 
     :param own: files that are ours
     :param inner_port: where servers listen then, on loopback
-    :param include: what somebody's ``stream`` block can include to have ours
+    :param stream_block: whether we bring the ``stream`` block
     """
     found = []
     for file in listeners(directives, 443):
         if file not in own:
             found.append(f"{file} listens on port 443, which `nginx_meet_tls_routes` gives to nginx's `stream`: change its `listen` to "
                          f"`listen 127.0.0.1:{inner_port} ssl proxy_protocol`, or give the routes' server (TURN) a host of its own.")
-    for file in dict.fromkeys(block.file for block in blocks(directives, "stream")):
+    for file in listeners(directives, 443, "stream"):
         if file not in own:
-            found.append(f"{file} has a `stream` block, and nginx takes one only, which `nginx_meet_tls_routes` needs: {include}.")
+            found.append(f"{file} has port 443 in a `stream` block, and so has `nginx_meet_tls_routes`: leave the port to one of them.")
+    others = [file for file in dict.fromkeys(block.file for block in blocks(directives, "stream")) if file not in own]
+    if stream_block:
+        found += [f"{file} has a `stream` block, and nginx takes one only: put `include {os.path.dirname(INCLUDED)}/*.conf;` into it and set "
+                  "`nginx_meet_stream_block: false`." for file in others]
+    elif not others:
+        found.append("`nginx_meet_stream_block` is false, and nothing in /etc/nginx has a `stream` block: leave the variable out.")
     return found

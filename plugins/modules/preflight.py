@@ -43,6 +43,14 @@ options:
     type: list
     elements: dict
     default: []
+  stream_block:
+    description: Whether the C(stream) block of nginx is ours.
+    type: bool
+    default: true
+  proxied_port:
+    description: Where the site listens for a proxy that has the ports 80 and 443; 0 when these are ours.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -130,10 +138,15 @@ def holders() -> dict[tuple[str, int], str]:
     return found
 
 
-def port_problems(host: str, roles: t.Sequence[str], listening: t.Mapping[tuple[str, int], str]) -> list[str]:
-    """One sentence for each port that a role of this host needs and another program holds."""
+def port_problems(host: str, roles: t.Sequence[str], listening: t.Mapping[tuple[str, int], str], proxied_port: int = 0) -> list[str]:
+    """One sentence for each port that a role of this host needs and another program holds.
+
+    :param proxied_port: where the site listens for a proxy that has the ports 80 and 443, which may be on this host
+    """
     found: dict[str, str] = {}
     for port, protocol, role, mark in PORTS:
+        if proxied_port and role == "nginx_meet":
+            port = proxied_port
         command = listening.get((protocol, port), "")
         if role in roles and command and mark not in command:
             program = os.path.basename(command.split()[0].rstrip(":"))
@@ -212,12 +225,10 @@ def pin_problems(module: AnsibleModule) -> list[str]:
 INNER_PORT, ROUTE_PORT = 8447, 8448
 
 
-def front_problems(host: str, domain: str, listening: t.Mapping[tuple[str, int], str]) -> list[str]:
+def front_problems(host: str, domain: str, listening: t.Mapping[tuple[str, int], str], stream_block: bool) -> list[str]:
     """One sentence for each thing that stands in the way of a port 443 that is shared by name."""
-    own = (f"/etc/nginx/sites-enabled/{domain}.conf", "/etc/nginx/modules-enabled/90-campus.jitsi-stream.conf")
-    include = "give the routes' server (TURN) a host of its own"
     found = [f"{host}: {problem}" for problem in
-             _nginx.sharing_problems(_nginx.load("/etc/nginx/nginx.conf"), own=own, inner_port=INNER_PORT, include=include)]
+             _nginx.sharing_problems(_nginx.load(_nginx.MAIN), own=_nginx.own_files(domain), inner_port=INNER_PORT, stream_block=stream_block)]
     for port in (INNER_PORT, ROUTE_PORT):
         command = listening.get(("tcp", port), "")
         if command and "nginx" not in command:
@@ -240,13 +251,15 @@ def main() -> None:
             "repository": {"type": "dict", "default": {}},
             "domain": {"type": "str", "default": ""},
             "tls_routes": {"type": "list", "elements": "dict", "default": []},
+            "stream_block": {"type": "bool", "default": True},
+            "proxied_port": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     host, listening = os.uname().nodename, holders()
-    problems = port_problems(host, module.params["roles"], listening)
+    problems = port_problems(host, module.params["roles"], listening, module.params["proxied_port"])
     if "nginx_meet" in module.params["roles"] and module.params["tls_routes"]:
-        problems += front_problems(host, module.params["domain"], listening)
+        problems += front_problems(host, module.params["domain"], listening, module.params["stream_block"])
     problems += pin_problems(module)
     module.exit_json(changed=False, problems=problems, ansible_facts={"memtotal_mb": memory_mb()})
 

@@ -11,6 +11,7 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_FALSE
 
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
+from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp
 from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_range
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import SecretError, check_given
 
@@ -108,6 +109,54 @@ def route_problems(routes: t.Any, domain: t.Any) -> list[str]:
         if address and not is_host_and_port(address):
             found.append(f"{where}.address` is {address!r}: write it as host:port, such as `127.0.0.1:5349`.")
     return found
+
+
+def front_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the other ``nginx_meet_`` variables, alone or together. What has the wrong type is passed over here.
+
+    >>> front_problems({"nginx_meet_trusted_proxies": ["proxy.example.edu"]})
+    ["`nginx_meet_trusted_proxies`: 'proxy.example.edu' is neither an address nor a network: write `192.0.2.10` or `192.0.2.0/24`."]
+    """
+    found = []
+    proxies = variables.get("nginx_meet_trusted_proxies") or []
+    behind = str(variables.get("nginx_meet_behind_proxy", False)).lower() in ("true", "yes", "on", "1", "y", "t")
+    for proxy in proxies if isinstance(proxies, list) else ():
+        try:
+            network = ipaddress.ip_network(proxy)
+        except (ValueError, TypeError):
+            found.append(f"`nginx_meet_trusted_proxies`: {proxy!r} is neither an address nor a network: write `192.0.2.10` or `192.0.2.0/24`.")
+            continue
+        if network.prefixlen == 0:
+            found.append(f"`nginx_meet_trusted_proxies`: {proxy} is everybody, who could then give any address as his own: name the proxies.")
+    if behind and not proxies:
+        found.append("`nginx_meet_behind_proxy` is true and `nginx_meet_trusted_proxies` is empty: name the addresses of the proxy there.")
+    if variables.get("nginx_meet_tls_routes") and behind:
+        found.append("`nginx_meet_tls_routes` needs port 443, which is a proxy's with `nginx_meet_behind_proxy`: let that proxy route by name, "
+                     "and leave the routes out.")
+    elif variables.get("nginx_meet_tls_routes") and proxies:
+        found.append("`nginx_meet_tls_routes` and `nginx_meet_trusted_proxies` exclude each other: a proxy in front has one TLS connection for "
+                     "all names; leave one of them out.")
+    port = variables.get("nginx_meet_http_port")
+    if is_number(port) and (not 0 < int(port) < 65536 or behind and int(port) in OTHER_PORTS):
+        found.append(f"`nginx_meet_http_port` is {port}, which is no port or another service's: take a free one, such as 8000.")
+    for origin in variables.get("nginx_meet_frame_ancestors") or () if isinstance(variables.get("nginx_meet_frame_ancestors"), list) else ():
+        if not isinstance(origin, str) or not re.fullmatch(r"https://(\*\.)?[a-z0-9.-]+(:[0-9]+)?", origin):
+            found.append(f"`nginx_meet_frame_ancestors`: {origin!r} is no origin: write scheme and host, such as `https://moodle.example.edu`.")
+    policy = variables.get("nginx_meet_content_security_policy")
+    if isinstance(policy, dict):
+        try:
+            to_csp({str(name).rstrip("+-"): value if value is not None else [] for name, value in policy.items()})
+        except ValueError as error:
+            found.append(f"`nginx_meet_content_security_policy`: {error}.")
+    for name in ("hsts_max_age", "join_rate", "join_burst", "bosh_rate", "bosh_burst", "connections", "worker_connections"):
+        value = variables.get(f"nginx_meet_{name}")
+        if is_number(value) and int(value) < 0:
+            found.append(f"`nginx_meet_{name}` is {value}: give 0 or more.")
+    return found
+
+
+#: What other services of the installation listen on: XMPP, Prosody's HTTP, jicofo, the bridge, and nginx itself.
+OTHER_PORTS = frozenset({22, 80, 443, 3478, 4443, 5222, 5280, 5281, 5347, 5349, 8080, 8447, 8448, 8888, 9090, 10000})
 
 
 def is_host_name(name: str) -> bool:

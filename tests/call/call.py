@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,8 @@ class Browser:
         # Chromium asks for a TURN server's name with a dot at its end.
         rules = [f"MAP {name}{dot} {where}" for name, where in places for dot in ("", ".")]
         self.log: list[str] = []
+        #: What the browser did not do because the site forbids it, and headers of the site that it does not understand.
+        self.forbidden: list[str] = []
         self.context = playwright.chromium.launch_persistent_context(
             str(self.home / "profile"),
             executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
@@ -102,8 +105,13 @@ class Browser:
             viewport={"width": 960, "height": 540},
         )
         self.page: Page = self.context.pages[0] if self.context.pages else self.context.new_page()
-        self.page.on("console", lambda message: self.log.append(f"{message.type}: {message.text}"))
+        self.page.on("console", lambda message: self._say(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.log.append(f"error: {error}"))
+
+    def _say(self, line: str) -> None:
+        self.log.append(line)
+        if re.search(r"content security policy|permissions[ -]policy", line, re.IGNORECASE):
+            self.forbidden.append(line)
 
     def _trust(self, ca: str) -> None:
         """Chromium on Linux reads its user's trust from an NSS database in the home folder."""
@@ -195,6 +203,7 @@ def hold(options: argparse.Namespace) -> dict:
                     "videos": browser.look(),
                     "meeting": meeting,
                     "log": browser.log[-15:],
+                    "forbidden": browser.forbidden,
                 }
             result["relayed"] = relayed
             result["ok"] = len(seen) == len(wanted) and all(relayed.values())
