@@ -51,7 +51,7 @@ DEMO = {
     "mvn": "maven",
     "npm": "npm",
 }
-TEST = {**DEMO, "node": "nodejs", "ruby": "ruby", "lua5.4": "lua5.4", "git": "git", "openssl": "openssl"}
+TEST = {**DEMO, "node": "nodejs", "ruby": "ruby", "lua5.4": "lua5.4", "git": "git", "openssl": "openssl", "testssl": "testssl.sh"}
 #: Packages that no command shows, with a file of theirs.
 TEST_FILES = {"ruby-hocon": "/usr/share/doc/ruby-hocon", "python3-venv": "/usr/share/doc/python3-venv"}
 DEMO_FILES = {"python3-venv": "/usr/share/doc/python3-venv"}

@@ -115,7 +115,7 @@ def listeners(directives: t.Iterable[Directive], port: int, context: str = "http
 
 def own_files(domain: str) -> tuple[str, ...]:
     """The files with servers that are ours."""
-    return (f"/etc/nginx/sites-enabled/{domain}.conf", "/etc/nginx/modules-enabled/90-campus.jitsi-stream.conf", INCLUDED)
+    return (f"/etc/nginx/sites-enabled/{domain}.conf", "/etc/nginx/modules-enabled/90-campus.jitsi.stream.conf", INCLUDED)
 
 
 def sharing_problems(directives: t.Sequence[Directive], *, own: t.Collection[str], inner_port: int, stream_block: bool) -> list[str]:

@@ -27,12 +27,12 @@ import time
 import urllib.parse
 import uuid
 
-from playwright.sync_api import Error, Page, Playwright, sync_playwright
+from playwright.sync_api import Error, Frame, Page, Playwright, sync_playwright
 
 #: Flags that make headless Chromium quiet and give it a camera; see the notes of the project's lab.
 FLAGS = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-features=WebRtcHideLocalIpsWithMdns", "--use-fake-device-for-media-stream",
+    "--disable-sync", "--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks", "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required", "--mute-audio",
 )
 #: Names and colours of the participants: (red, green, blue).
@@ -55,6 +55,9 @@ LOOK = """() => [...document.querySelectorAll('video')].map(video => {
 })"""
 
 
+#: The page of an LMS that has the meeting in a frame, and hands on what a meeting needs, as Jitsi's IFrame API does.
+FRAME = """<!DOCTYPE html><title>Course</title><style>iframe {{ width: 900px; height: 500px }}</style>
+<iframe name="meeting" src="{url}" allow="camera; microphone; display-capture; autoplay; fullscreen"></iframe>"""
 #: What the stand-in's page says of itself; null on Jitsi's own.
 MEETING = """() => window.__meeting ? JSON.parse(JSON.stringify({
     state: __meeting.state, layer: __meeting.layer, error: __meeting.error, p2p: __meeting.p2p, stats: __meeting.stats,
@@ -80,7 +83,7 @@ class Browser:
     """One participant."""
 
     def __init__(self, playwright: Playwright, name: str, home: pathlib.Path, options: argparse.Namespace):
-        self.name, self.home = name, home / name
+        self.name, self.home, self.inside = name, home / name, options.inside
         self.home.mkdir()
         camera(self.home / "camera.y4m", COLOURS[name])
         self._trust(options.ca)
@@ -106,6 +109,7 @@ class Browser:
         )
         self.page: Page = self.context.pages[0] if self.context.pages else self.context.new_page()
         self.page.on("console", lambda message: self._say(f"{message.type}: {message.text}"))
+        self.page.on("requestfailed", lambda request: self.log.append(f"failed: {request.url} {request.failure}"))
         self.page.on("pageerror", lambda error: self.log.append(f"error: {error}"))
 
     def _say(self, line: str) -> None:
@@ -129,7 +133,18 @@ class Browser:
             "config.prejoinConfig.enabled=false", "config.prejoinPageEnabled=false", "config.startWithAudioMuted=true",
             f"userInfo.displayName={urllib.parse.quote(json.dumps(self.name))}",
         ])
-        self.page.goto(f"{url}/{room}#{fragment}", wait_until="domcontentloaded", timeout=30000)
+        if not self.inside:
+            self.page.goto(f"{url}/{room}#{fragment}", wait_until="domcontentloaded", timeout=30000)
+            return
+        # Nobody serves that page: the browser gets it from here, with its address.
+        page = FRAME.format(url=f"{url}/{room}#{fragment}")
+        self.page.route(f"{self.inside}/**", lambda route: route.fulfill(body=page, content_type="text/html"))
+        self.page.goto(f"{self.inside}/course", wait_until="domcontentloaded", timeout=30000)
+
+    @property
+    def meeting(self) -> Page | Frame:
+        """Where the meeting is: the page, or the frame in it."""
+        return (self.inside and self.page.frame(name="meeting")) or self.page
 
     def pair(self) -> dict | None:
         """The candidate pair of the direct connection, as the stand-in's page tells."""
@@ -138,7 +153,7 @@ class Browser:
 
     def look(self) -> list[dict]:
         try:
-            return self.page.evaluate(LOOK)
+            return self.meeting.evaluate(LOOK)
         except Error:
             return []  # the page is just being loaded
 
@@ -195,7 +210,7 @@ def hold(options: argparse.Namespace) -> dict:
             for browser in browsers:
                 picture = out / f"{browser.name}.png"
                 browser.page.screenshot(path=str(picture))
-                meeting = browser.page.evaluate(MEETING)
+                meeting = browser.meeting.evaluate(MEETING)
                 result["browsers"][browser.name] = {
                     "colour": list(COLOURS[browser.name]),
                     "screenshot": str(picture),
@@ -228,6 +243,7 @@ def main() -> int:
                         help="three must see each other, too, which takes a bridge that forwards media: the stand-in's does not")
     parser.add_argument("--timeout", type=float, default=45, help="seconds until both must have seen each other")
     parser.add_argument("--stay", type=float, default=0, help="seconds to stay in the call after that")
+    parser.add_argument("--inside", default="", metavar="ORIGIN", help="hold it in a frame of a page of ORIGIN, such as an LMS has")
     parser.add_argument("--locale", default="en-US")
     parser.add_argument("--out", default=".", help="where the screenshots go")
     options = parser.parse_args()

@@ -57,6 +57,8 @@ def test_two_browsers_see_each_other(site, tmp_path):
     result = json.loads(done.stdout)
     assert result["ok"], done.stdout[:4000]
     assert {name: list(browser["sees"]) for name, browser in result["browsers"].items()} == {"Ada": ["Blas"], "Blas": ["Ada"]}
+    # The site's Content-Security-Policy and Permissions-Policy forbid nothing of it.
+    assert [line for browser in result["browsers"].values() for line in browser["forbidden"]] == []
 
 
 def test_a_browser_that_does_not_trust_the_authority_stays_outside(site, tmp_path):
