@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.path import unfrackpath
 
-from ansible_collections.campus.jitsi.plugins.plugin_utils import _pki, _validate
+from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _pki, _validate
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import HAS_CRYPTOGRAPHY, VAULT_HEADER
 from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
 
@@ -88,6 +88,7 @@ class ActionModule(ActionBase):
             *_validate.acme_problems(variables, self._web_hosts(task_vars)),
             *self._acme_file_problems(variables),
             *_validate.front_problems(variables),
+            *_firewall.problems(variables),
         ]
 
     def _place_problems(self, task_vars) -> list[str]:

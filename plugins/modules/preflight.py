@@ -10,8 +10,9 @@ module: preflight
 short_description: Find out what on a host would stand in the way
 version_added: 0.1.0
 description:
-  - Looks, and changes nothing. Reports ports that other programs hold and pinned package versions that no archive has,
-    one sentence each, what in nginx's configuration stands in the way of a shared port 443, and how much memory the host has.
+  - Looks, and changes nothing. Reports ports that other programs hold, sources for SSH that this run does not come from and
+    pinned package versions that no archive has, one sentence each, what in nginx's configuration stands in the way of a shared
+    port 443, and how much memory the host has.
 author: campus.jitsi contributors (@campus-jitsi)
 attributes:
   check_mode:
@@ -47,10 +48,15 @@ options:
     description: Whether the C(stream) block of nginx is ours.
     type: bool
     default: true
-  proxied_port:
-    description: Where the site listens for a proxy that has the ports 80 and 443; 0 when these are ours.
-    type: int
-    default: 0
+  ssh_sources:
+    description: The addresses and networks from which SSH will be possible. This run must come from one of them.
+    type: list
+    elements: str
+    default: []
+  variables:
+    description: Variables of the host that decide which ports its roles need.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -66,6 +72,10 @@ problems:
   type: list
   elements: str
   returned: success
+firewall:
+  description: Whether the host has the firewall of the collection.
+  type: bool
+  returned: success
 ansible_facts:
   description: The memory of the host in MiB, as C(memtotal_mb).
   type: dict
@@ -73,6 +83,7 @@ ansible_facts:
 """
 
 import gzip
+import ipaddress
 import lzma
 import os
 import re
@@ -82,78 +93,49 @@ import urllib.error
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.campus.jitsi.plugins.module_utils import _nginx
+from ansible_collections.campus.jitsi.plugins.module_utils import _nginx, _ports, _sockets
 
-#: Port, protocol, role, and what the command line of its rightful holder has in it.
-PORTS = (
-    (80, "tcp", "nginx_meet", "nginx"),
-    (443, "tcp", "nginx_meet", "nginx"),
-    (5222, "tcp", "prosody", "prosody"),
-    (5280, "tcp", "prosody", "prosody"),
-    (8888, "tcp", "jicofo", "jicofo"),
-    (8080, "tcp", "jvb", "jitsi-videobridge"),
-    (10000, "udp", "jvb", "jitsi-videobridge"),
-)
-#: States in /proc/net (include/net/tcp_states.h of Linux).
-LISTEN = "0A"
-UNCONNECTED = "07"
-
-
-def sockets(text: str, protocol: str) -> dict[str, int]:
-    """Inodes and ports of the listening sockets in ``/proc/net/tcp`` or ``udp`` (proc(5)).
-
-    >>> sockets("sl local\\n 0: 0100007F:01BB 00000000:0000 0A 0:0 0:0 0 0 0 77 1", "tcp")
-    {'77': 443}
-    """
-    wanted = LISTEN if protocol == "tcp" else UNCONNECTED
-    found = {}
-    for line in text.splitlines()[1:]:
-        words = line.split()
-        if len(words) > 9 and words[3] == wanted:
-            found[words[9]] = int(words[1].rpartition(":")[2], 16)
-    return found
+FIREWALL = "/etc/campus.jitsi/firewall.nft"
 
 
 def holders() -> dict[tuple[str, int], str]:
     """Who listens where: ``(protocol, port)`` to a command line."""
-    inodes = {}
-    for protocol in ("tcp", "udp"):
-        for family in ("", "6"):
-            try:
-                with open(f"/proc/net/{protocol}{family}", encoding="ascii") as handle:
-                    inodes.update({f"socket:[{inode}]": (protocol, port) for inode, port in sockets(handle.read(), protocol).items()})
-            except FileNotFoundError:
-                continue
-    found = {}
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        folder = f"/proc/{process}"
-        try:
-            for number in os.listdir(f"{folder}/fd"):
-                where = inodes.get(os.readlink(f"{folder}/fd/{number}"))
-                if where:
-                    with open(f"{folder}/cmdline", encoding="utf-8", errors="replace") as handle:
-                        found[where] = handle.read().replace("\0", " ").strip()
-        except OSError:
-            continue
-    return found
+    wanted = _sockets.listening(_sockets.all_sockets())
+    commands = _sockets.holders(wanted)
+    return {(one.protocol, one.port): commands[one.inode] for one in wanted if one.inode in commands}
 
 
-def port_problems(host: str, roles: t.Sequence[str], listening: t.Mapping[tuple[str, int], str], proxied_port: int = 0) -> list[str]:
-    """One sentence for each port that a role of this host needs and another program holds.
-
-    :param proxied_port: where the site listens for a proxy that has the ports 80 and 443, which may be on this host
-    """
+def port_problems(host: str, roles: t.Sequence[str], listening: t.Mapping[tuple[str, int], str],
+                  variables: t.Mapping[str, t.Any] | None = None) -> list[str]:
+    """One sentence for each port that a role of this host needs and another program holds."""
     found: dict[str, str] = {}
-    for port, protocol, role, mark in PORTS:
-        if proxied_port and role == "nginx_meet":
-            port = proxied_port
-        command = listening.get((protocol, port), "")
-        if role in roles and command and mark not in command:
+    for row in _ports.rows(roles, variables):
+        # Where SSH listens is the host's business, a range is never all taken, and a port for other hosts alone may not be in use.
+        if not row.role or "-" in row.port or not (row.local or _ports.EVERYBODY in row.who):
+            continue
+        first, _last = _ports.span(row, variables)
+        command = listening.get((row.protocol, first), "")
+        if command and row.mark not in command:
             program = os.path.basename(command.split()[0].rstrip(":"))
-            sentence = (f"{host}: port {port}/{protocol} is held by `{program}`, and {role} needs it: stop that program for good "
+            sentence = (f"{host}: port {first}/{row.protocol} is held by `{program}`, and {row.role} needs it: stop that program for good "
                         "or move it, or give the role another host.")
-            found.setdefault(program + role, sentence)
+            found.setdefault(program + row.role, sentence)
     return list(found.values())
+
+
+def ssh_problems(host: str, came: tuple[str, int] | None, sources: t.Sequence[str]) -> list[str]:
+    """One sentence when the firewall would cut off this run: it comes from an address that may not use SSH.
+
+    >>> ssh_problems("meet", ("192.0.2.1", 22), ["192.0.2.0/24"])
+    []
+    """
+    if not came or not sources:
+        return []
+    client = ipaddress.ip_address(came[0])
+    if any(client in ipaddress.ip_network(source) for source in sources):
+        return []
+    return [f"{host}: this run comes from {came[0]}, which is not in `jitsi_ssh_sources` ({', '.join(sources)}), so the firewall would cut it "
+            f"off: add {came[0]} or the network that it is in."]
 
 
 def index_urls(uri: str, suite: str, components: t.Sequence[str], architecture: str) -> list[str]:
@@ -252,16 +234,17 @@ def main() -> None:
             "domain": {"type": "str", "default": ""},
             "tls_routes": {"type": "list", "elements": "dict", "default": []},
             "stream_block": {"type": "bool", "default": True},
-            "proxied_port": {"type": "int", "default": 0},
+            "ssh_sources": {"type": "list", "elements": "str", "default": []},
+            "variables": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    host, listening = os.uname().nodename, holders()
-    problems = port_problems(host, module.params["roles"], listening, module.params["proxied_port"])
-    if "nginx_meet" in module.params["roles"] and module.params["tls_routes"]:
-        problems += front_problems(host, module.params["domain"], listening, module.params["stream_block"])
-    problems += pin_problems(module)
-    module.exit_json(changed=False, problems=problems, ansible_facts={"memtotal_mb": memory_mb()})
+    host, params, listening = os.uname().nodename, module.params, holders()
+    problems = port_problems(host, params["roles"], listening, params["variables"])
+    if "nginx_meet" in params["roles"] and params["tls_routes"]:
+        problems += front_problems(host, params["domain"], listening, params["stream_block"])
+    problems += [*ssh_problems(host, _sockets.ssh_connection(), params["ssh_sources"]), *pin_problems(module)]
+    module.exit_json(changed=False, problems=problems, firewall=os.path.exists(FIREWALL), ansible_facts={"memtotal_mb": memory_mb()})
 
 
 if __name__ == "__main__":
