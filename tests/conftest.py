@@ -10,7 +10,8 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 SOURCE = CHECKOUT / ".build" / "source"
 _link = SOURCE / "ansible_collections" / "campus" / "jitsi"
 _link.parent.mkdir(parents=True, exist_ok=True)
-if not _link.exists():
+# A copy of another checkout's .build points there.
+if not _link.exists() or _link.resolve() != CHECKOUT:
     _link.unlink(missing_ok=True)
     _link.symlink_to(CHECKOUT)
 sys.path.insert(0, str(SOURCE))

@@ -51,7 +51,7 @@ DEMO = {
     "mvn": "maven",
     "npm": "npm",
 }
-TEST = {**DEMO, "node": "nodejs", "ruby": "ruby", "lua5.4": "lua5.4", "git": "git", "openssl": "openssl", "testssl": "testssl.sh"}
+TEST = {**DEMO, "nmap": "nmap", "node": "nodejs", "ruby": "ruby", "lua5.4": "lua5.4", "git": "git", "openssl": "openssl", "testssl": "testssl.sh"}
 #: Packages that no command shows, with a file of theirs.
 TEST_FILES = {"ruby-hocon": "/usr/share/doc/ruby-hocon", "python3-venv": "/usr/share/doc/python3-venv"}
 DEMO_FILES = {"python3-venv": "/usr/share/doc/python3-venv"}
@@ -267,8 +267,64 @@ def docs(check: bool) -> None:
             old.append(str(readme.relative_to(CHECKOUT)))
             if not check:
                 readme.write_text(new, encoding="utf-8")
+    page = CHECKOUT / "docs" / "ports.md"
+    text = page.read_text(encoding="utf-8")
+    if (new := ports(text)) != text:
+        old.append("docs/ports.md")
+        if not check:
+            page.write_text(new, encoding="utf-8")
     if old and check:
-        raise Failure(f"{', '.join(old)}: the table of variables is old; run `make docs`.")
+        raise Failure(f"{', '.join(old)}: the tables are old; run `make docs`.")
+
+
+#: Installations that docs/ports.md shows: a title, and the groups of the inventory.
+TOPOLOGIES = {
+    "One host": {"jitsi": ["meet"]},
+    "One host, with TURN": {"jitsi": ["meet"], "jitsi_coturn": ["meet"]},
+    "Several hosts": {"jitsi": ["core", "web", "bridge1", "bridge2"], "jitsi_prosody": ["core"], "jitsi_jicofo": ["core"],
+                      "jitsi_nginx_meet": ["web"], "jitsi_jvb": ["bridge1", "bridge2"]},
+    "Several hosts, with TURN on one of its own": {"jitsi": ["core", "web", "bridge1", "turn"], "jitsi_prosody": ["core"], "jitsi_jicofo": ["core"],
+                                                   "jitsi_nginx_meet": ["web"], "jitsi_jvb": ["bridge1"], "jitsi_coturn": ["turn"]},
+}
+
+
+def ports(text: str) -> str:
+    """docs/ports.md with its two parts made anew from the table of ports, which the firewall reads as well."""
+    link = BUILD / "source" / "ansible_collections" / "campus" / "jitsi"
+    if not link.exists() or link.resolve() != CHECKOUT:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(CHECKOUT)
+    sys.path.insert(0, str(BUILD / "source"))
+    from ansible_collections.campus.jitsi.plugins.module_utils import _ports
+    from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _topology
+
+    def number(row: t.Any) -> str:
+        return "22/tcp" if not row.role else _ports.shown(*_ports.span(row), row.protocol)
+
+    conditions = {row: ", ".join([*(["not beside " + row.alone] if row.alone else []), *(f"with `{name}: {value}`" for name, value in row.when)])
+                  for row in _ports.PORTS}
+    rows = ["| role | port | open to | what for |", "| --- | --- | --- | --- |"]
+    rows += [f"| {row.role or 'every host'} | {number(row)} | {', '.join(row.who)} | {row.purpose}{' (' + conditions[row] + ')' if conditions[row] else ''} |"
+             for row in _ports.PORTS]
+    parts = {"ports": "\n".join(rows) + "\n", "topologies": ""}
+    for title, groups in TOPOLOGIES.items():
+        placed = _topology.place_roles(groups)
+        lines = [f"**{title}**", "", "| host | port | open to |", "| --- | --- | --- |"]
+        for host in groups["jitsi"]:
+            for row in _ports.rows(_firewall.roles_of(host, placed)):
+                who = _firewall.meant(row, host, placed)
+                if who != "nobody":
+                    lines.append(f"| {host} | {number(row)} | {who} |")
+        parts["topologies"] += "\n".join(lines) + "\n\n"
+    for name, part in parts.items():
+        begin, end = f"<!-- {name}: made by `tests/tool.py docs` -->\n", f"<!-- end of {name} -->\n"
+        head, mark, rest = text.partition(begin)
+        _old, close, tail = rest.partition(end)
+        if not mark or not close:
+            raise Failure(f"docs/ports.md lacks the marks between which the {name} go.")
+        text = head + begin + part + end + tail
+    return text
 
 
 def variables(spec: pathlib.Path) -> str:

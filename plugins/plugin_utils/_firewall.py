@@ -231,6 +231,22 @@ def allowed(row: _ports.Port, host: str, placed: t.Mapping[str, t.Sequence[str]]
     return tuple(parse_source(text) for other in hosts for text in addresses[other]) or None
 
 
+def meant(row: _ports.Port, host: str, placed: t.Mapping[str, t.Sequence[str]], ssh_sources: t.Sequence[str] = (),
+          monitoring: t.Sequence[str] = ()) -> str:
+    """Who may reach a row's port on a host, in words.
+
+    >>> meant(_ports.PORTS[3], "core", {"prosody": ["core"], "jicofo": ["core"], "jvb": ["bridge1", "bridge2"]})
+    'bridge1, bridge2'
+    """
+    names = sorted({other for role in row.who for other in placed.get(role, ()) if other != host})
+    return {
+        _ports.EVERYBODY: "everybody",
+        _ports.ADMINISTRATORS: ", ".join(ssh_sources) or "everybody",
+        _ports.MONITORING: ", ".join(monitoring) or "nobody",
+        _ports.NOBODY: "nobody",
+    }.get(row.who[0], ", ".join(names) or "nobody")
+
+
 # --- the table -----------------------------------------------------------------------------------------------------
 
 #: What every host needs, whatever it does. Neighbour discovery and what says that a packet was too big are part of IPv6

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from ansible_collections.campus.jitsi.plugins.filter.render import sensitive_values
+from ansible_collections.campus.jitsi.plugins.module_utils import _sockets
 from ansible_collections.campus.jitsi.plugins.modules import config_file, packages, preflight, service
 
 ACTIVE = {"ActiveState": "active"}
@@ -146,8 +147,9 @@ TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
 
 
 def test_who_listens():
-    assert preflight.sockets(TCP, "tcp") == {"111": 443}
-    assert preflight.sockets("", "tcp") == {}
+    everything = _sockets.sockets(TCP, "tcp")
+    assert [(one.inode, one.address, one.port) for one in _sockets.listening(everything)] == [("111", "0.0.0.0", 443)]
+    assert _sockets.sockets("", "tcp") == []
 
 
 @pytest.mark.parametrize(
