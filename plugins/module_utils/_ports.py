@@ -67,7 +67,8 @@ PORTS = (
     Port("coturn", "3478", "tcp", (EVERYBODY,), "TURN over TCP", "turnserver"),
     Port("coturn", "5349", "tcp", (EVERYBODY,), "TURN over TLS", "turnserver"),
     Port("coturn", "443", "tcp", (EVERYBODY,), "TURN over TLS, where nothing else is let out", "turnserver", alone="nginx_meet"),
-    Port("coturn", "80", "tcp", (EVERYBODY,), "challenges of ACME", "certbot", alone="nginx_meet", when=(("jitsi_tls_source", "acme"),), local=False),
+    Port("coturn", "80", "tcp", (EVERYBODY,), "challenges of ACME", "certbot", alone="nginx_meet",
+         when=(("jitsi_tls_source", "acme"), ("jitsi_acme_challenge", "http")), local=False),
     Port("coturn", "{coturn_min_port}-{coturn_max_port}", "udp", (EVERYBODY,), "relayed media", "turnserver", local=False),
 )
 #: What the host needs besides, on either family, that is no service of ours: answers of DHCP servers.
