@@ -19,6 +19,7 @@ description:
     namespace of its own, so that a running nginx never sees a file that was not accepted.
   - With O(format=turnserver), coturn's own program reads the file as its user, in a network namespace without addresses, where
     it stops before it would serve; an option that it does not know is named with the nearest one of its help.
+  - With O(format=systemd), C(systemd-analyze verify) reads the drop-in of a unit, and O(trial) runs confined as the drop-in says.
   - The diff shows everything but the values in O(sensitive).
 author: campus.jitsi contributors (@campus-jitsi)
 attributes:
@@ -41,8 +42,17 @@ options:
   format:
     description: What it is, and so how it is checked. V(text) is not checked.
     type: str
-    choices: [hocon, prosody, nginx, turnserver, text]
+    choices: [hocon, prosody, nginx, turnserver, systemd, text]
     default: text
+  trial:
+    description: For O(format=systemd), a command that must succeed with what the drop-in allows.
+    type: list
+    elements: str
+    default: []
+  trial_hint:
+    description: What to do when O(trial) does not succeed, the end of a sentence.
+    type: str
+    default: allow what it needs
   jars:
     description: For O(format=hocon), jars (paths or patterns) whose C(reference.conf) lists the keys.
     type: list
@@ -226,11 +236,50 @@ def check_turnserver(module: AnsibleModule, content: str) -> list[str]:
     return [f"`{name}`: coturn has no such option" + did_you_mean(name, names) for name in unknown]
 
 
+#: Directives that confine a service, as a transient unit takes them, too. The rest says what runs and when.
+NOT_FOR_TRIALS = re.compile(r"(Exec|Restart|Type|PIDFile|Environment|Success|Timeout|Kill|GuessMainPID|RemainAfterExit|Notify|Watchdog|RuntimeDirectory)")
+
+
+def check_systemd(module: AnsibleModule, content: str) -> list[str]:
+    """The directives that this systemd does not know; and a trial of what the drop-in lets a command do."""
+    path, trial = module.params["path"], module.params["trial"]
+    unit = os.path.basename(os.path.dirname(path)).removesuffix(".d")
+    with tempfile.TemporaryDirectory(prefix="campus.jitsi-") as folder:
+        os.mkdir(os.path.join(folder, unit + ".d"))
+        name = os.path.join(folder, unit + ".d", os.path.basename(path))
+        write(name, content)
+        write(os.path.join(folder, unit), "[Service]\nExecStart=/bin/true\n")
+        _code, _out, err = module.run_command(["systemd-analyze", "verify", "--man=no", os.path.join(folder, unit)])
+    said = [text for _name, text in re.findall(rf"(?m)^{re.escape(name)}:([0-9]+): (.*)$", err)]
+    unknown = [text for text in said if text.startswith("Unknown key")]
+    if len(unknown) < len(said):
+        raise Refused("is refused by systemd: " + " ".join(text for text in said if text not in unknown))
+    if trial:
+        if not shutil.which(trial[0]):
+            raise Unchecked(f"{trial[0]} is not there")
+        limits = [f"--property={line}" for line in directives(content) if not NOT_FOR_TRIALS.match(line)]
+        code, out, err = module.run_command(["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *limits, "--", *trial])
+        if code:
+            raise Refused(f"does not let `{' '.join(trial)}` do its work: {(err or out).strip()}; {module.params['trial_hint']}")
+    return [re.sub(r"'([^']+)' in section.*", r"`\1` is no directive of this systemd", text.removeprefix("Unknown key ").removeprefix("name ")) for text in unknown]
+
+
+def directives(content: str) -> list[str]:
+    """The lines of section Service of a unit.
+
+    >>> directives("[Unit]\\nAfter=x\\n[Service]\\n# why\\nUMask=0027\\n")
+    ['UMask=0027']
+    """
+    section = content.partition("[Service]\n")[2].partition("\n[")[0]
+    return [line for line in section.splitlines() if line and not line.startswith(("#", ";"))]
+
+
 CHECKS: dict[str, t.Callable[[AnsibleModule, str], list[str]]] = {
     "hocon": check_hocon,
     "prosody": check_prosody,
     "nginx": check_nginx,
     "turnserver": check_turnserver,
+    "systemd": check_systemd,
 }
 
 
@@ -291,7 +340,9 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "content": {"type": "str", "required": True, "no_log": True},
-            "format": {"type": "str", "choices": ["hocon", "prosody", "nginx", "turnserver", "text"], "default": "text"},
+            "format": {"type": "str", "choices": ["hocon", "prosody", "nginx", "turnserver", "systemd", "text"], "default": "text"},
+            "trial": {"type": "list", "elements": "str", "default": []},
+            "trial_hint": {"type": "str", "default": "allow what it needs"},
             "jars": {"type": "list", "elements": "str", "default": []},
             "known_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "unknown_keys": {"type": "str", "choices": ["error", "warn"], "default": "error"},

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Data to the languages of the configuration files: HOCON, Lua, JavaScript and coturn's. Pure functions.
+"""Data to the languages of the configuration files: HOCON, Lua, JavaScript, coturn's and systemd's. Pure functions.
 
 Each takes plain data (dictionaries, lists, strings, numbers, booleans) and returns text from which that language's
 own parser reads the same data back, whatever the strings hold. What cannot be expressed raises :class:`ValueError`
@@ -24,6 +24,7 @@ LUA_RESERVED = frozenset(
 PROSODY_RESERVED = frozenset({"VirtualHost", "Host", "Component", "Include", "RunScript", "FileContents", "FileLine",
                               "FileLines", "FileSecret", "Credential", "Secret", "ENV"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SYSTEMD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
 _HOCON_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 #: JSON's escapes are JavaScript's; these must not appear in an inline script (the file is included in HTML and passes
 #: nginx's SSI parser), and the last two end a line in JavaScript before ES2019.
@@ -234,6 +235,50 @@ def _turnserver_lines(name: t.Any, value: t.Any) -> t.Iterator[str]:
         if len(f"{name}={text}".encode()) > _TURNSERVER_LONGEST:
             _refuse(path, f"is longer than the {_TURNSERVER_LONGEST} bytes of a line of turnserver.conf")
         yield f"{name}={text}\n"
+
+
+def to_systemd(unit: t.Mapping[str, t.Any]) -> str:
+    """Render a unit file or a drop-in (systemd.syntax(7)): sections with directives.
+
+    A list is one line for each item; an empty text takes back what was said before. Specifiers (``%n``) and what a
+    directive's value means are systemd's: values are not quoted.
+
+    >>> print(to_systemd({"Service": {"ExecStart": ["", "/bin/true"], "PrivateTmp": True, "RestartSec": 2}}), end="")
+    [Service]
+    ExecStart=
+    ExecStart=/bin/true
+    PrivateTmp=yes
+    RestartSec=2
+    """
+    _need_mapping(unit, "A unit of systemd")
+    parts = []
+    for section, directives in unit.items():
+        if not isinstance(section, str) or not _SYSTEMD_NAME.match(section):
+            _refuse((section,), "is no section of a unit of systemd")
+        if not isinstance(directives, dict):
+            _refuse((section,), "is no dictionary of directives")
+        lines = [f"[{section}]\n"]
+        for name, value in directives.items():
+            where = (section, name)
+            if not isinstance(name, str) or not _SYSTEMD_NAME.match(name):
+                _refuse(where, "is no directive of systemd")
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                lines.append(f"{name}={_systemd_value(item, where)}\n")
+        parts.append("".join(lines))
+    return "\n".join(parts)
+
+
+def _systemd_value(value: t.Any, path: Path) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        return _refuse(path, f"is {_kind(value)}, which no directive takes; remove one with `{path[-1]}-:` instead")
+    _encodable(value, path)
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value) or value.endswith("\\"):
+        _refuse(path, "has a control character or ends in a backslash: write it in one line")
+    return value
 
 
 def _json(value: t.Any, path: Path) -> str:
