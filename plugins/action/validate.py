@@ -33,6 +33,13 @@ def known_variables() -> dict[str, dict]:
     return options
 
 
+@functools.lru_cache
+def known_directives() -> tuple[str, ...]:
+    """The directives of systemd with which the roles confine services."""
+    unit = yaml.safe_load((ROLES / "jitsi" / "vars" / "main.yml").read_text(encoding="utf-8"))["__jitsi_unit"]
+    return tuple(sorted({*unit["Service"], "ReadWritePaths"}))
+
+
 class ActionModule(ActionBase):
     """See the module of the same name."""
 
@@ -81,6 +88,8 @@ class ActionModule(ActionBase):
             *_validate.variable_problems(variables, known),
             *_validate.secret_problems(variables.get("jitsi_secrets")),
             *_validate.generation_problems(variables.get("jitsi_secret_generations")),
+            *_validate.memory_problems(variables),
+            *_validate.sandbox_problems(variables, known_directives()),
             *_validate.repository_problems(variables.get("jitsi_apt_repository")),
             *_validate.route_problems(variables.get("nginx_meet_tls_routes"), variables.get("jitsi_domain")),
             *_validate.turn_problems(variables),

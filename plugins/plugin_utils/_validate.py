@@ -13,6 +13,7 @@ from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_FALSE
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
 from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp
 from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_range
+from ansible_collections.campus.jitsi.plugins.plugin_utils._render import to_systemd
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import SecretError, check_given
 
 MINIMUM_ANSIBLE = (2, 17)
@@ -460,4 +461,36 @@ def turn_host_problems(hosts: t.Sequence[TurnHost], jitsi_domain: str, known: t.
         if each.check_name and not known(each.domain):
             found.append(f"`coturn_domain` of {each.host}, {each.domain}, is not in DNS: add its address record, or set `coturn_check_name: false` "
                          "when it comes later.")
+    return found
+
+
+def memory_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the heaps: Java does not start with one that it cannot read.
+
+    >>> memory_problems({"jvb_max_memory": "2 GB", "jicofo_max_memory": "512m"})
+    ["`jvb_max_memory` is '2 GB': write it as Java does, a whole number with `m` or `g` behind it, such as `2048m`."]
+    """
+    return [f"`{name}` is {value!r}: write it as Java does, a whole number with `m` or `g` behind it, such as `2048m`."
+            for name, value in variables.items()
+            if name.endswith("_max_memory") and not (isinstance(value, str) and re.fullmatch(r"[1-9][0-9]*[mMgG]", value))]
+
+
+def sandbox_problems(variables: t.Mapping[str, t.Any], directives: t.Iterable[str]) -> list[str]:
+    """What is wrong with the variables ``..._sandbox``. A misspelt directive would be ignored by systemd.
+
+    :param directives: names that the collection uses itself, to tell what may have been meant
+    """
+    found = []
+    for variable, settings in variables.items():
+        if not variable.endswith("_sandbox") or not isinstance(settings, dict):
+            continue
+        for key, value in settings.items():
+            name = str(key).rstrip("+-")
+            if name not in directives and nearest(name, directives, cutoff=0.85):
+                found.append(f"`{variable}.{name}` is no directive of systemd{did_you_mean(name, directives, cutoff=0.85)}")
+            elif not (value is None and str(key).endswith("-")):
+                try:
+                    to_systemd({"Service": {name: value}})
+                except ValueError as error:
+                    found.append(f"`{variable}.{str(error).partition('.')[2]}.")
     return found

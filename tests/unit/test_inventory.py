@@ -144,3 +144,33 @@ def test_an_old_ansible_is_all_that_is_said(monkeypatch):
     monkeypatch.setattr(validate, "ansible_version", "2.16.9")
     problems = validate.ActionModule._problems(None, {"jitsi_domain": "https://x"})
     assert len(problems) == 1 and problems[0].startswith("ansible-core 2.16.9 is too old: campus.jitsi needs 2.17 or newer")
+
+
+@pytest.mark.parametrize("value", ["2 GB", "2048", "75%", "0m", 2048, None, "512mb"])
+def test_a_heap_that_java_cannot_read(value):
+    (problem,) = _validate.memory_problems({"jvb_max_memory": value})
+    assert problem.startswith(f"`jvb_max_memory` is {value!r}: write it as Java does")
+
+
+def test_good_heaps():
+    assert _validate.memory_problems({"jvb_max_memory": "3072m", "jicofo_max_memory": "2G", "other_max": "x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ProtectSytem": "full"}, "`jvb_sandbox.ProtectSytem` is no directive of systemd: did you mean `ProtectSystem`?"),
+        ({"ReadWritePath+": ["/srv"]}, "`jvb_sandbox.ReadWritePath` is no directive of systemd: did you mean `ReadWritePaths`?"),
+        ({"PrivateTmp": None}, "`jvb_sandbox.PrivateTmp` is empty (null), which no directive takes; remove one with `PrivateTmp-:` instead."),
+        ({"Environment": "a\nb"}, "`jvb_sandbox.Environment` has a control character or ends in a backslash: write it in one line."),
+        ({"Nice ness": 1}, "`jvb_sandbox.Nice ness` is no directive of systemd."),
+    ],
+)
+def test_bad_directives(settings, said):
+    assert _validate.sandbox_problems({"jvb_sandbox": settings}, validate.known_directives()) == [said]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"MemoryMax": "4G"}, {"PrivateTmp-": None}, {"ReadWritePaths+": ["/srv"]}, {"Nice": 5}, {"ProtectHome": False}, {"IPAddressDeny": ["any"]}])
+def test_good_directives(settings):
+    assert _validate.sandbox_problems({"jvb_sandbox": settings, "jvb_config": {"ProtectSytem": 1}}, validate.known_directives()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -16,6 +17,7 @@ from ansible_collections.campus.jitsi.plugins.plugin_utils._render import (
     to_js,
     to_lua,
     to_prosody,
+    to_systemd,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -184,7 +186,7 @@ def test_what_cannot_be_said_is_refused_with_its_path(render, value, where):
 
 @pytest.mark.parametrize("value", [["a"], "a", None, 1])
 def test_a_document_is_a_dictionary(value):
-    for render in (to_hocon, to_prosody):
+    for render in (to_hocon, to_prosody, to_systemd):
         with pytest.raises(ValueError, match="needs a dictionary"):
             render(value)
 
@@ -217,3 +219,30 @@ def test_a_name_that_would_be_code_is_no_option(name):
 def test_a_configuration_of_another_shape_is_refused(config, message):
     with pytest.raises(ValueError, match=message):
         to_prosody(config)
+
+
+# --- systemd -------------------------------------------------------------------------------------------------------
+
+
+def test_a_unit():
+    text = to_systemd({"Unit": {"StartLimitIntervalSec": 0}, "Service": {"ExecStart": ["", "/bin/x"], "PrivateTmp": True, "User": "", "UMask": "0027",
+                                                                        "ProtectHome": False}})
+    assert text == "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=\nExecStart=/bin/x\nPrivateTmp=yes\nUser=\nUMask=0027\nProtectHome=no\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        ({"Service": {"Environment": "a\nExecStartPre=/bin/evil"}}, "`Service.Environment` has a control character or ends in a backslash"),
+        ({"Service": {"Environment": ["fine", "a\\"]}}, "`Service.Environment` has a control character or ends in a backslash"),
+        ({"Service": {"PrivateTmp": None}}, "`Service.PrivateTmp` is empty (null), which no directive takes; remove one with `PrivateTmp-:` instead"),
+        ({"Service": {"PrivateTmp": 1.5}}, "`Service.PrivateTmp` is of type float"),
+        ({"Service": {"Private Tmp": True}}, "`Service.Private Tmp` is no directive of systemd"),
+        ({"Service": {"X=y\nZ": True}}, "is no directive of systemd"),
+        ({"Service]": {}}, "`Service]` is no section of a unit of systemd"),
+        ({"Service": []}, "`Service` is no dictionary of directives"),
+    ],
+)
+def test_what_no_unit_can_say(unit, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        to_systemd(unit)

@@ -70,6 +70,16 @@ REFUSALS = {
         ["`jvb_xmpp_password`: a secret must be text of at least 16 characters; give a longer one or leave it out to have it made.",
          "`jitsi_secrets['xmpp/focus']`: a secret must be text of at least 16 characters; give a longer one or leave it out to have it made."],
     ),
+    "a heap that Java cannot read": (
+        {**GOOD, "jvb_max_memory": "2 GB"}, {}, [],
+        ["`jvb_max_memory` is '2 GB': write it as Java does, a whole number with `m` or `g` behind it, such as `2048m`."],
+    ),
+    "a directive of systemd that is none": (
+        {**GOOD, "jvb_sandbox": {"ProtectSytem": "full", "ReadWritePath+": ["/srv"]}, "nginx_meet_sandbox": {"PrivateTmp": None}}, {}, [],
+        ["`jvb_sandbox.ProtectSytem` is no directive of systemd: did you mean `ProtectSystem`?",
+         "`jvb_sandbox.ReadWritePath` is no directive of systemd: did you mean `ReadWritePaths`?",
+         "`nginx_meet_sandbox.PrivateTmp` is empty (null), which no directive takes; remove one with `PrivateTmp-:` instead."],
+    ),
     "a misspelt variable": (
         {**GOOD, "jitsi_unknown_key": "warn", "jvb_confg": {}}, {}, [],
         ["`jitsi_unknown_key` is no variable of campus.jitsi: did you mean `jitsi_unknown_keys`?",
