@@ -32,6 +32,15 @@ SECRET_CHARACTERS = 32
 MINIMUM_CHARACTERS = 16
 MAGIC = "campus.jitsi-root-key-1"
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
+#: Every secret that the collection derives: its label, with ``{ROLE}`` for each host of that role, and what it is, a password
+#: or a private key. The test that looks for leaks searches for each of them, and another test finds a label that is not here.
+LABELS = {
+    "xmpp/focus": "password",
+    "xmpp/jvb/{jvb}": "password",
+    "tls/ca": "key",
+    "tls/prosody": "key",
+    "tls/web": "key",
+}
 _LABEL = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*\Z")
 
 
@@ -83,6 +92,22 @@ def derive(root: bytes, label: str, generation: int = 1) -> bytes:
         raise SecretError("campus.jitsi needs the Python package `cryptography` on the controller: install it with pip.")
     info = f"campus.jitsi\0{label}\0{generation}".encode()
     return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(root)
+
+
+def labels(places: t.Mapping[str, t.Iterable[str]]) -> dict[str, str]:
+    """The labels of an installation's secrets with what each is, ``password`` or ``key``.
+
+    :param places: the hosts of each role, as :func:`_topology.place_roles` returns them
+
+    >>> labels({"jvb": ["a", "b"]})["xmpp/jvb/b"]
+    'password'
+    """
+    found = {}
+    for pattern, kind in LABELS.items():
+        match = re.search(r"\{(\w+)\}", pattern)
+        for host in places.get(match[1], ()) if match else [""]:
+            found[pattern.replace(match[0], host) if match else pattern] = kind
+    return found
 
 
 def password(root: bytes, label: str, generation: int = 1) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pathlib
+import re
 import signal
 import stat
 import subprocess
@@ -264,3 +266,24 @@ def test_a_given_secret_must_be_long_and_one_line(value):
 def test_a_given_secret_may_be_anything_else():
     assert check_given("x", "pa$$ \"wörd' ${} }}") == "pa$$ \"wörd' ${} }}"
     assert _secrets.MINIMUM_CHARACTERS == 16
+
+
+def test_no_label_is_forgotten():
+    """Every label that a role, a playbook or a plugin derives a secret from is in the list that the search for leaks goes by."""
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    known = {re.sub(r"\{\w+\}", "*", label) for label in _secrets.LABELS}
+    used = set()
+    for path in [*checkout.glob("roles/*/*/*.yml"), *checkout.glob("playbooks/**/*.yml"), *checkout.glob("plugins/*/*.py")]:
+        text = path.read_text(encoding="utf-8")
+        if path.parent.name in ("modules", "lookup"):
+            text = text.partition("import ")[2].rpartition('"""')[2]
+        used |= {label + ("*" if more else "") for label, more in re.findall(r"campus\.jitsi\.secret', *'([^']+)'( *~)?", text)}
+        used |= {re.sub(r"\{\{.*?\}\}", "*", label) for label in re.findall(r"""(?m)^ +label: ["']?((?:tls|xmpp|turn)/[^"'\n]+)""", text)}
+        used |= set(re.findall(r'(?:derived_key|derive|password)\(\w+, "([^"]+)"', text))
+    assert {"xmpp/focus", "xmpp/jvb/*", "tls/ca", "tls/web", "tls/prosody"} <= used
+    assert used - known == set()
+
+
+def test_the_labels_of_an_installation():
+    assert _secrets.labels({"jvb": ["b1", "b2"], "prosody": ["core"]}) == {
+        "xmpp/focus": "password", "xmpp/jvb/b1": "password", "xmpp/jvb/b2": "password", "tls/ca": "key", "tls/prosody": "key", "tls/web": "key"}

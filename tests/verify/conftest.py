@@ -73,6 +73,11 @@ class Site:
         """The names of the hosts of a role."""
         return self.groups.get(f"jitsi_{role}") or self.groups["jitsi"]
 
+    @property
+    def roles(self) -> list[str]:
+        """The roles that some host has."""
+        return [role for role in UNITS if role in ("prosody", "jicofo", "jvb", "nginx_meet") or self.groups.get(f"jitsi_{role}")]
+
     def address(self, name: str) -> str:
         return self.hosts[name]["ansible_host"]
 

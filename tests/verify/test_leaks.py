@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Not one secret lies about: a whole run that rotates all of them, and everything that it leaves behind."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest import settled, works
+from leaks import Secrets
+
+
+def needed(site, name: str, generation: int) -> dict[str, set[str]]:
+    """The files of a host that need a secret, with which. Nothing else may have one."""
+    roles = {role for role in site.roles if name in site.of(role)}
+    files = {}
+    if "prosody" in roles:
+        files[f"/etc/prosody/certs/auth.{site.domain}.key"] = {f"tls/prosody@{generation}"}
+    if "jicofo" in roles:
+        files["/etc/jitsi/jicofo/jicofo.conf"] = {f"xmpp/focus@{generation}"}
+    if "jvb" in roles:
+        files["/etc/jitsi/videobridge/jvb.conf"] = {f"xmpp/jvb/{name}@{generation}"}
+    if "nginx_meet" in roles:
+        files[f"/etc/jitsi/meet/{site.domain}.key"] = {f"tls/web@{generation}"}
+    return files
+
+
+def problems(found: dict[str, tuple[set[str], str]], wanted: dict[str, set[str]]) -> list[str]:
+    """What is wrong with what was found on a host, one sentence each."""
+    said = [f"{path} ({who}) has {', '.join(sorted(names))} and does not need it" for path, (names, who) in found.items() if names - wanted.get(path, set())]
+    said += [f"{path} lacks {', '.join(sorted(names))}" for path, names in wanted.items() if names - found.get(path, (set(), ""))[0]]
+    said += [f"{path} is open to others: {who}" for path, (_names, who) in found.items() if who.rpartition(" ")[2].isdigit() and who[-1] != "0"]
+    return said
+
+
+def test_a_rotation_of_all_secrets_leaves_none_behind(site):
+    """With -vvv and --diff; the processes of the controller and of all hosts are looked at all along."""
+    secrets = Secrets(site)
+    # The authority is rotated with the root key only.
+    wish = {"jitsi_secret_generations": {label: 2 for label in secrets.labels if label != "tls/ca"}}
+    try:
+        with secrets.watch() as watch:
+            done = site.playbook("campus.jitsi.site", "-vvv", "--diff", variables=wish)
+        assert done.code == 0, done.output[-3000:]
+        assert {"Configure jicofo", "Configure the videobridge", "Put the certificate in place", "Put the certificate of the site in place",
+                "Bring the accounts of the components to their state"} <= done.changes
+        assert secrets.find(done.output.encode()) == set()
+        assert watch.leaks == []
+        # It would have seen them: every host had processes, and each was looked at.
+        assert {name for host in watch.seen["hosts"] for name in site.hosts if host.endswith(f"-{name}")} == set(site.hosts), watch.seen["hosts"]
+        assert watch.seen["looked"] > 1000
+        for name in site.hosts:
+            assert problems(secrets.on_host(name), needed(site, name, 2)) == [], name
+    finally:
+        back = site.playbook("campus.jitsi.site")
+    assert back.code == 0, back.output[-3000:]
+    for name in site.hosts:
+        assert problems(secrets.on_host(name), needed(site, name, 1)) == [], name
+    works(settled(site))
+
+
+def test_the_controller_has_the_root_key_and_nothing_else(site):
+    secrets = Secrets(site)
+    for path in [path for folder in (site.place, site.inventory) for path in folder.rglob("*") if path.is_file()]:
+        expected = {"root key"} if path == site.inventory / ".jitsi" / "root.key" else set()
+        assert secrets.find(path.read_bytes()) == expected, path
+        assert not expected or path.stat().st_mode & 0o077 == 0
+
+
+# --- planted leaks: of secrets that nobody uses, so that what stays in a journal is no leak -----------------------------
+
+
+@pytest.fixture
+def planted(site):
+    """Secrets of a generation that nobody uses, a password among them, and a host to plant it on."""
+    return Secrets(site, (7,)), site.secret("xmpp/focus", 7), list(site.hosts)[-1]
+
+
+PLANT = """
+import base64, os, subprocess, syslog
+def write(path, data, mode=0o600):
+    with open(path, "wb") as handle:
+        handle.write(data)
+    os.chmod(path, mode)
+"""
+
+
+@pytest.mark.parametrize("how", ["subprocess.run(['sh', '-c', 'sleep 0.05', 'x', SECRET])",
+                                 "subprocess.run(['sleep', '0.05'], env={**os.environ, 'PASSWORD': SECRET})",
+                                 "subprocess.run(['sh', '-c', 'sleep 0.05', 'x', base64.b64encode(b'\\\\0focus\\\\0' + SECRET.encode()).decode()])"],
+                         ids=["command line", "environment", "command line in base64"])
+def test_a_secret_in_a_process_would_be_found(site, planted, how):
+    secrets, password, name = planted
+    with secrets.watch() as watch:
+        site.on(name, f"SECRET = {password!r}\n{PLANT}\n{how}\n")
+    assert any("xmpp/focus@7" in leak and f"-{name}: " in leak for leak in watch.leaks), watch.seen
+
+
+@pytest.mark.parametrize(
+    ("how", "path"),
+    [
+        ("write('/var/tmp/campus.test', SECRET.encode())", "/var/tmp/campus.test"),
+        ("write('/usr/share/campus.test', SECRET.encode().hex().encode(), 0o644)", "/usr/share/campus.test"),
+        ("write('/etc/campus.test', b'x' + base64.b64encode(b'\\0focus\\0' + SECRET.encode()))", "/etc/campus.test"),
+        ("write('/run/campus.test', DER)", "/run/campus.test"),
+        ("write('/root/campus.test', PEM.encode())", "/root/campus.test"),
+        ("write('/home/campus.test', ROOT)", "/home/campus.test"),
+        ("syslog.syslog('the password is ' + SECRET)", "journal"),
+        ("syslog.syslog(PEM)", "journal"),
+    ],
+)
+def test_a_secret_in_a_file_or_the_journal_would_be_found(site, planted, how, path):
+    from ansible_collections.campus.jitsi.plugins.plugin_utils import _pki, _secrets
+    from cryptography.hazmat.primitives import serialization
+
+    secrets, password, name = planted
+    root = _secrets.read_root(str(site.inventory / ".jitsi" / "root.key"), None)
+    key = _pki.derived_key(root, "tls/web", 7)
+    der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    if "ROOT" in how:
+        # Not the real one: where it was, it would have to be changed.
+        root = bytes(range(40, 72))
+        secrets.needles = {"root key": __import__("leaks").needles(root)}
+    places = [path] if path != "journal" else ["/nowhere"]
+    try:
+        site.on(name, f"SECRET, PEM, DER, ROOT = {password!r}, {_pki.pem(key)!r}, {der!r}, {root!r}\n{PLANT}\n{how}\n")
+        end = time.monotonic() + 10
+        while not (found := secrets.on_host(name, places)) and time.monotonic() < end:
+            time.sleep(0.2)
+        assert any(f"{path} " in said and "does not need it" in said for said in problems(found, {})), found
+        if "0o644" in how:
+            assert any(said.startswith(f"{path} is open to others: root:root 0644") for said in problems(found, {})), found
+    finally:
+        if path != "journal":
+            site.host(name).check_output("rm %s", path)
+
+
+def test_a_secret_in_the_output_would_be_found(site, planted):
+    from ansible_collections.campus.jitsi.plugins.plugin_utils import _pki, _secrets
+
+    secrets, password, _name = planted
+    root = _secrets.read_root(str(site.inventory / ".jitsi" / "root.key"), None)
+    assert secrets.find(f"+ password = \"{password}\"".encode()) == {"xmpp/focus@7"}
+    assert secrets.find(_pki.pem(_pki.derived_key(root, "tls/prosody", 7)).replace("\n", "\\n").encode()) == {"tls/prosody@7"}
+    assert secrets.find((site.inventory / ".jitsi" / "root.key").read_bytes()) == {"root key"}
+    # What is public is none: the authority's certificate, and one of a key that is searched for.
+    assert secrets.find((site.inventory / ".jitsi" / "ca.crt").read_bytes()) == set()
+
+
+def test_a_file_that_others_read_or_that_lost_its_secret_would_be_said():
+    found = {"/etc/a": ({"one@1"}, "root:root 0640"), "/etc/b": ({"two@1"}, "root:adm 0644"), "/etc/c": ({"three@1", "four@1"}, "root:root 0600")}
+    said = problems(found, {"/etc/a": {"one@1"}, "/etc/b": {"two@1"}, "/etc/c": {"three@1"}, "/etc/d": {"five@1"}})
+    assert said == ["/etc/c (root:root 0600) has four@1, three@1 and does not need it", "/etc/d lacks five@1", "/etc/b is open to others: root:adm 0644"]
