@@ -9,6 +9,7 @@ mounts, the bridge, one nftables table, one folder) carries its id, so labs of o
 
     lab.py up demo --host meet:trixie [--host bridge1:bookworm] [--serve DIR]
     lab.py ssh demo meet [command ...]
+    lab.py restart demo meet [--hard]     also stop and start; --hard is a power cut
     lab.py list
     lab.py down demo | --mine | --all
 
@@ -410,6 +411,39 @@ class Lab:
                 preexec_fn=enter_groups,
             )
 
+    def machine(self, name: str) -> list[int]:
+        """The processes that run the machine of host ``name``."""
+        word = f"--machine={self.ident}-{name}"
+        found = []
+        for process in self._processes():
+            with contextlib.suppress(OSError):
+                if word in pathlib.Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").split("\0"):
+                    found.append(process)
+        return found
+
+    def stop(self, name: str, hard: bool = False) -> None:
+        """Stop the machine of host ``name``: it shuts down, or with ``hard`` is gone from one moment to the next."""
+        machine = self.machine(name)
+        if not machine:
+            raise Refused(f"host {name} of lab {self.ident} does not run: `lab.py start` starts it.")
+        if hard:
+            # With its init, all of a machine is gone at once: nothing of it is told, as in a power cut.
+            for process in machine:
+                children = pathlib.Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+                for child in map(int, children):
+                    if child not in machine:
+                        os.kill(child, signal.SIGKILL)
+        else:
+            run(*self.ssh(name, "systemctl", "poweroff"), check=False)
+        wait_for(lambda: not self.machine(name), 90, f"the end of host {name}")
+
+    def begin(self, name: str) -> None:
+        """Start the machine of host ``name`` again and wait until it answers."""
+        if self.machine(name):
+            raise Refused(f"host {name} of lab {self.ident} runs already: `lab.py restart` restarts it.")
+        self.start(name)
+        self._wait(name, self.load()["hosts"][name])
+
     @staticmethod
     def _resolver(root: pathlib.Path) -> None:
         """The outer machine's resolvers; a stub on loopback would not answer inside, so its upstream is taken."""
@@ -516,6 +550,12 @@ def main(arguments: list[str] | None = None) -> int:
     verb.add_argument("name")
     verb.add_argument("host")
     verb.add_argument("command", nargs=argparse.REMAINDER)
+    for word, text in (("stop", "shut a host down"), ("start", "start a host again"), ("restart", "both")):
+        verb = verbs.add_parser(word, help=text)
+        verb.add_argument("name")
+        verb.add_argument("host")
+        if word != "start":
+            verb.add_argument("--hard", action="store_true", help="as in a power cut")
     verb = verbs.add_parser("serve")
     verb.add_argument("--lab", required=True)
     verb.add_argument("address")
@@ -550,6 +590,14 @@ def main(arguments: list[str] | None = None) -> int:
                 for name, host in lab.load().get("hosts", {}).items():
                     state = "up" if connects(host["address"], 22) else "down"
                     print(f"{lab.ident}  {name}  Debian {host['debian']}  {host['address']}  {state}")
+        elif options.verb in ("stop", "start", "restart"):
+            lab = Lab(lab_id(options.name))
+            if options.host not in lab.load().get("hosts", {}):
+                raise Refused(f"lab {lab.ident} has no host {options.host!r}: `lab.py list` shows what runs.")
+            if options.verb != "start":
+                lab.stop(options.host, options.hard)
+            if options.verb != "stop":
+                lab.begin(options.host)
         elif options.verb == "ssh":
             command = Lab(lab_id(options.name)).ssh(options.host, *options.command)
             os.execvp(command[0], command)

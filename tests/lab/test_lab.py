@@ -108,6 +108,28 @@ def test_a_run_that_was_killed_is_cleared_by_the_next(name):
     assert not pathlib.Path(data["key"]).parent.exists()
 
 
+def test_hosts_are_restarted_and_stopped(name):
+    """Gracefully, and as in a power cut. What is on disk stays, what is in memory goes."""
+    assert lab("up", name, "--host", "one").returncode == 0
+
+    def on(command):
+        return lab("ssh", name, "one", command).stdout.strip()
+
+    on("echo disk > /root/kept; echo memory > /run/lost; printf '[Service]\\nExecStart=/bin/sleep inf\\nExecStop=/bin/touch /root/goodbye\\n"
+       "[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/farewell.service; systemctl enable --now farewell; sync")
+    boots = [on("cat /proc/1/stat | cut -d' ' -f22")]
+    for words, farewell in ((("--hard",), ""), ((), "/root/goodbye")):
+        done = lab("restart", name, "one", *words)
+        assert done.returncode == 0, done.stderr
+        boots.append(on("cat /proc/1/stat | cut -d' ' -f22"))
+        assert on("cat /root/kept; ls /run/lost /root/goodbye 2>/dev/null").split() == ["disk", *farewell.split()]
+    assert len(set(boots)) == 3
+    assert "does not run" not in refusal(lab("start", name, "one")) and "has no host 'two'" in refusal(lab("stop", name, "two"))
+    assert lab("stop", name, "one", "--hard").returncode == 0
+    assert "down" in lab("list").stdout and "does not run" in refusal(lab("stop", name, "one"))
+    assert lab("start", name, "one").returncode == 0 and on("hostname") == "one"
+
+
 def test_labs_side_by_side(name):
     other = name + "-b"
     try:
