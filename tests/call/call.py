@@ -9,7 +9,8 @@ video that is not its own camera's plays, counts frames, and its middle has the 
 web client as with the stand-in's page, because it looks at nothing but `<video>` elements. The certificate is verified:
 the authority is put into the profile's own trust store, and nothing is told to ignore errors.
 
-Prints one JSON object: per browser the seconds until it saw the other, frames, colour, and the path of a screenshot.
+Prints one JSON object: per browser the seconds until it saw the other, frames, colour, and the path of a screenshot; with
+--stay also the frames second by second.
 """
 
 from __future__ import annotations
@@ -204,8 +205,15 @@ def hold(options: argparse.Namespace) -> dict:
                                 seen[pair] = {**video, "seconds": round(time.monotonic() - opened, 1)}
                 time.sleep(0.1)
             relayed = {browser.name: relayed_over(browser, options.relay) for browser in browsers} if options.relay else {}
-            if options.stay:
-                time.sleep(options.stay)
+            (out / "seen").touch()
+            # What happens over time, second by second: the frames of each other's video, and null where it is not seen.
+            watched: dict[str, list] = {browser.name: [] for browser in browsers}
+            end = time.monotonic() + options.stay
+            while time.monotonic() < end and not (out / "enough").exists():
+                for browser in browsers:
+                    frames = {other: (browser.sees(other) or {}).get("frames") for one, other in wanted if one == browser.name}
+                    watched[browser.name].append({"time": time.time(), "frames": frames})
+                time.sleep(min(1, max(0, end - time.monotonic())))
             result: dict = {"url": f"{options.url}/{room}", "browsers": {}, "seconds": round(time.monotonic() - started, 1)}
             for browser in browsers:
                 picture = out / f"{browser.name}.png"
@@ -216,6 +224,7 @@ def hold(options: argparse.Namespace) -> dict:
                     "screenshot": str(picture),
                     "sees": {pair[1]: video for pair, video in seen.items() if pair[0] == browser.name},
                     "videos": browser.look(),
+                    "watched": watched[browser.name],
                     "meeting": meeting,
                     "log": browser.log[-15:],
                     "forbidden": browser.forbidden,
@@ -242,7 +251,8 @@ def main() -> int:
     parser.add_argument("--bridge", action="store_true",
                         help="three must see each other, too, which takes a bridge that forwards media: the stand-in's does not")
     parser.add_argument("--timeout", type=float, default=45, help="seconds until both must have seen each other")
-    parser.add_argument("--stay", type=float, default=0, help="seconds to stay in the call after that")
+    parser.add_argument("--stay", type=float, default=0,
+                        help="seconds to stay in the call after that; the file `seen` in --out says when they begin, a file `enough` ends them")
     parser.add_argument("--inside", default="", metavar="ORIGIN", help="hold it in a frame of a page of ORIGIN, such as an LMS has")
     parser.add_argument("--locale", default="en-US")
     parser.add_argument("--out", default=".", help="where the screenshots go")
