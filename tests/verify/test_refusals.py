@@ -100,6 +100,18 @@ REFUSALS = {
          "`jitsi_unknown_keys` is 'ignore': take one of error, warn.",
          "`jitsi_prosody` has 2 hosts (one, two): put exactly one into `jitsi_prosody`."],
     ),
+    "a web front that cannot be": (
+        {**GOOD, "nginx_meet_tls_profile": "old", "nginx_meet_trusted_proxies": ["proxy.example.edu"], "nginx_meet_frame_ancestors": ["moodle.example.edu"],
+         "nginx_meet_tls_routes": [{"name": EXAMPLE, "address": "127.0.0.1:5349"}, {"address": "127.0.0.1"}], "nginx_meet_behind_proxy": True}, {}, [],
+        ["`nginx_meet_tls_profile` is 'old': take one of intermediate, modern.",
+         "`nginx_meet_tls_routes[0].name` is `jitsi_domain`, which is the site itself: give the other server a name of its own.",
+         "`nginx_meet_tls_routes[1]` has no `name`: give it the name that clients ask for.",
+         "`nginx_meet_tls_routes[1].address` is '127.0.0.1': write it as host:port, such as `127.0.0.1:5349`.",
+         "`nginx_meet_trusted_proxies`: 'proxy.example.edu' is neither an address nor a network: write `192.0.2.10` or `192.0.2.0/24`.",
+         "`nginx_meet_tls_routes` needs port 443, which is a proxy's with `nginx_meet_behind_proxy`: let that proxy route by name, "
+         "and leave the routes out.",
+         "`nginx_meet_frame_ancestors`: 'moodle.example.edu' is no origin: write scheme and host, such as `https://moodle.example.edu`."],
+    ),
     "with --tags jvb": (
         {**GOOD, "prosody_config": []}, {"prosody": ["one", "two"]}, ["--tags", "jvb"],
         ["`prosody_config` is no dictionary but a list: write it as `key: value` lines below the name.",
