@@ -72,8 +72,9 @@ def test_what_stands_in_the_way_of_a_shared_port(text, file, ours, said):
 def test_behind_a_proxy_the_ports_of_the_web_are_somebody_elses():
     listening = {("tcp", 443): "/usr/sbin/haproxy -f x", ("tcp", 80): "/usr/sbin/haproxy -f x"}
     assert len(preflight.port_problems("web", ["nginx_meet"], listening)) == 1
-    assert preflight.port_problems("web", ["nginx_meet"], listening, 8000) == []
-    (problem,) = preflight.port_problems("web", ["nginx_meet"], {("tcp", 8000): "/usr/bin/other"}, 8000)
+    behind = {"nginx_meet_behind_proxy": "true", "nginx_meet_http_port": 8000}
+    assert preflight.port_problems("web", ["nginx_meet"], listening, behind) == []
+    (problem,) = preflight.port_problems("web", ["nginx_meet"], {("tcp", 8000): "/usr/bin/other"}, behind)
     assert problem.startswith("web: port 8000/tcp is held by `other`")
 
 
