@@ -8,8 +8,8 @@ the next run leads on to the next, and one at the end leads back.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import http.client
-import ipaddress
 import json
 import pathlib
 import re
@@ -19,6 +19,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import uuid
 import zlib
 
@@ -32,7 +33,8 @@ LMS = "https://moodle.example.edu"
 #: By name: what the inventory says.
 VARIATIONS = {
     "strict": {
-        "nginx_meet_tls_profile": "modern", "nginx_meet_hsts_max_age": 31536000, "nginx_meet_frame_ancestors": [LMS],
+        "jitsi_tls_source": "files", "jitsi_tls_certificate_file": "FOLDER/site.crt", "jitsi_tls_key_file": "FOLDER/site.key",
+        "nginx_meet_tls_profile": "modern", "nginx_meet_frame_ancestors": [LMS],
         "nginx_meet_trusted_proxies": ["GATEWAY"], "jitsi_privacy": "strict",
         "nginx_meet_content_security_policy": {"connect-src+": ["https://stats.example.edu"]},
     },
@@ -98,22 +100,66 @@ class Forwarding:
         return Socket()
 
 
+def authority(folder, domain, responder):
+    """An authority that still answers OCSP, in `ca.crt` and `ca.key`, with a certificate for the site and its chain in `site.crt`."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now, keys, names = datetime.datetime.now(datetime.timezone.utc), [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)], []
+    for common in ("Authority of the test", domain):
+        names.append(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)]))
+    base = [x509.CertificateBuilder().subject_name(name).issuer_name(names[0]).public_key(key.public_key()).serial_number(number)
+            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=60))
+            for number, name, key in zip((1, 2), names, keys)]
+    root = base[0].add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    where = x509.AccessDescription(x509.AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder))
+    leaf = (base[1].add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+            .add_extension(x509.AuthorityInformationAccess([where]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False))
+    pem = serialization.Encoding.PEM
+    texts = [certificate.sign(keys[0], hashes.SHA256()).public_bytes(pem).decode() for certificate in (root, leaf)]
+    secrets = [key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode() for key in keys]
+    for name, text in (("ca.crt", texts[0]), ("ca.key", secrets[0]), ("site.crt", texts[1] + texts[0]), ("site.key", secrets[1])):
+        (folder / name).write_text(text, encoding="ascii")
+    (folder / "index.txt").write_text(f"V\t{now + datetime.timedelta(days=60):%y%m%d%H%M%SZ}\t\t02\tunknown\t/CN={domain}\n", encoding="ascii")
+
+
+RESPONDER = """
+cd /run/verify-ocsp && touch index.txt.attr
+systemd-run --quiet --collect --unit=verify-ocsp --working-directory=/run/verify-ocsp \
+  openssl ocsp -index index.txt -port 8890 -rsigner ca.crt -rkey ca.key -CA ca.crt -ndays 1
+"""
+
+
 @pytest.fixture(scope="module")
-def vary(site):
+def vary(site, tmp_path_factory):
     """Lead the site to a variation; at the end it is led back."""
-    now = ["as it was"]
-    gateway = str(ipaddress.ip_address(site.address(site.of("nginx_meet")[0])) - 10)
+    now, folder, own = ["as it was"], tmp_path_factory.mktemp("authority"), site.ca_file
 
     def lead(name):
         if now[0] != name:
-            wish = json.loads(json.dumps(VARIATIONS[name]).replace("GATEWAY", gateway))
-            done = site.playbook("campus.jitsi.site", "--tags", "nginx_meet", variables=wish, environment=JSON)
+            text = json.dumps(VARIATIONS[name]).replace("GATEWAY", gateway(site)).replace("FOLDER", str(folder))
+            if "jitsi_tls_source" in text:
+                authority(folder, site.domain, "http://127.0.0.1:8890")
+                host = web(site)
+                host.check_output("mkdir -p /run/verify-ocsp")
+                for file in ("ca.crt", "ca.key", "index.txt"):
+                    host.check_output("printf %%s %s > /run/verify-ocsp/" + file, (folder / file).read_text(encoding="ascii"))
+                host.check_output(RESPONDER)
+            done = site.playbook("campus.jitsi.site", "--tags", "nginx_meet", variables=json.loads(text), environment=JSON)
             assert done.code == 0, done.output[-3000:]
+            site.ca_file = str(folder / "ca.crt") if "jitsi_tls_source" in text else own
             now[0] = name
         return site
 
     yield lead
-    lead("as it was")
+    try:
+        lead("as it was")
+    finally:
+        site.ca_file = own
+        web(site).run("systemctl stop verify-ocsp; rm -rf /run/verify-ocsp")
 
 
 @pytest.fixture
@@ -144,6 +190,8 @@ def offer(site, *words):
 
 
 def test_old_tls_is_refused_and_http_2_is_spoken(site):
+    host = web(site)
+    assert "ssl_stapling" not in host.file(SITE).content_string and "[warn]" not in host.run("nginx -t").stderr
     assert handshake(site, ssl.TLSVersion.TLSv1_3) == ("TLSv1.3", "h2")
     assert handshake(site, ssl.TLSVersion.TLSv1_2) == ("TLSv1.2", "h2")
     assert not offer(site, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
@@ -557,6 +605,18 @@ def test_hsts_another_policy_and_tls_1_3_only(strict):
     assert "connect-src 'self' wss://meet.lab.test blob: data: https://stats.example.edu" in policy
     assert handshake(strict, ssl.TLSVersion.TLSv1_2) is None
     assert handshake(strict, ssl.TLSVersion.TLSv1_3) == ("TLSv1.3", "h2")
+
+
+def test_ocsp_is_stapled_for_an_authority_that_still_answers(strict):
+    """nginx asks when it is asked, so the first has no answer."""
+    command = ["openssl", "s_client", "-connect", f"{strict.address(strict.of('nginx_meet')[0])}:443", "-servername", strict.domain, "-status",
+               "-CAfile", strict.ca_file]
+    for _ in range(20):
+        done = subprocess.run(command, input="", capture_output=True, text=True, check=False, timeout=20)
+        if "OCSP Response Status: successful" in done.stdout:
+            break
+        time.sleep(0.5)
+    assert "OCSP Response Status: successful" in done.stdout and "Cert Status: good" in done.stdout, done.stdout[-2000:]
 
 
 def test_a_call_in_the_frame_of_an_lms_that_may_have_it(strict, tmp_path, scan):
