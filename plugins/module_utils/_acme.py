@@ -8,12 +8,12 @@ import re
 import typing as t
 
 #: A pattern in what certbot prints, and the sentence. Groups of the pattern go into the sentence by number; `{server}` is the
-#: directory, `{names}` are the names. The first that is found counts: errors of one challenge before those of the whole order.
+#: directory, `{names}` are the names, `{account}` is the folder of the account. The first that is found counts: errors of one challenge before those of the whole order.
 SENTENCES: tuple[tuple[str, str], ...] = (
     (r"(?i)account .{0,80}(?:deactivated|revoked|not valid)|status \W?(?:deactivated|revoked)",
-     "{server} has deactivated the account of this host: move its folder below /etc/letsencrypt/accounts away, and the next run makes a new one"),
+     "{server} has deactivated the account of this host: remove {account} there, and the next run makes a new one"),
     (r"(?i)accountDoesNotExist|account (?:\S+ ){0,4}(?:not found|does not exist|unknown)|unable to find account|No Key ID|Account is not registered",
-     "{server} does not know the account of this host any more: move its folder below /etc/letsencrypt/accounts away, and the next run makes a new one"),
+     "{server} does not know the account of this host any more: remove {account} there, and the next run makes a new one"),
     (r"(?i)externalAccountRequired|external ?account ?binding (?:is )?required|requires external account binding|must include externalAccountBinding",
      "{server} gives accounts to its customers only: set `jitsi_acme_eab_key_id` and `jitsi_acme_eab_hmac_key` to what it gave you"),
     (r"(?i)external ?account|\beab\b|hmac",
@@ -28,8 +28,8 @@ SENTENCES: tuple[tuple[str, str], ...] = (
      "the certificate of {server} is not of an authority that this host trusts: give its root with `jitsi_acme_ca_file`"),
     (r"(?i)NameResolutionError|Name or service not known|Temporary failure in name resolution|getaddrinfo|No address associated",
      "{server} has no address as this host sees it: correct `jitsi_acme_directory`, or the host's DNS"),
-    (r"(?i)Connection refused|Max retries exceeded|ConnectTimeout|ReadTimeout|timed out.{0,40}(?:directory|HTTPSConnectionPool)|No route to host|Network is unreachable"
-     r"|RemoteDisconnected|Connection (?:aborted|reset)|50\d (?:Server Error|Service|Bad Gateway)",
+    (r"(?i)Connection refused|Max retries exceeded|ConnectTimeout|ReadTimeout|timed out.{0,40}(?:directory|HTTPSConnectionPool)|No route to host"
+     r"|Network is unreachable|RemoteDisconnected|Connection (?:aborted|reset)|50\d (?:Server Error|Service|Bad Gateway)",
      "{server} does not answer this host: it is down, or a firewall keeps the host from it; run this again later"),
     (r"(?i)Could not bind TCP port 80|port 80 .{0,60}already in use",
      "port 80 of this host is held by another program, and the answer to the authority's question must come from there: stop that program"),
@@ -39,7 +39,8 @@ SENTENCES: tuple[tuple[str, str], ...] = (
      "{server} finds no record for {names} in DNS: have the name point to this host, or the challenge's record be published"),
     (r"(?i)urn:ietf:params:acme:error:connection|\bType:\s*connection|Timeout during connect|Fetching http",
      "{server} did not reach port 80 of {names}: have the name point to this host, and let port 80 in from everywhere"),
-    (r"(?i)urn:ietf:params:acme:error:(?:unauthorized|incorrectResponse)|\bType:\s*(?:unauthorized|incorrectResponse)|Invalid response from|incorrect (?:TXT|validation)",
+    (r"(?i)urn:ietf:params:acme:error:(?:unauthorized|incorrectResponse)|\bType:\s*(?:unauthorized|incorrectResponse)|Invalid response from"
+     r"|incorrect (?:TXT|validation)",
      "what answers for {names} is not this host, or does not know the challenge: have the name point to this host alone"),
 )
 
@@ -52,11 +53,20 @@ def problem(output: str, server: str, names: t.Sequence[str]) -> str:
     """
     for pattern, sentence in SENTENCES:
         if re.search(pattern, output):
-            said = sentence.format(server=server, names=", ".join(names))
+            said = sentence.format(server=server, names=", ".join(names), account=account_folder(server))
             break
     else:
         said = f"certbot got no certificate for {', '.join(names)} from {server}"
     return f"{said}. The old certificate stays in service. certbot says: {essence(output)}"
+
+
+def account_folder(server: str) -> str:
+    """Where certbot keeps the account at a server.
+
+    >>> account_folder("https://ca.example.edu/acme/directory")
+    '/etc/letsencrypt/accounts/ca.example.edu/acme/directory'
+    """
+    return "/etc/letsencrypt/accounts/" + server.partition("://")[2]
 
 
 def essence(output: str) -> str:
@@ -65,8 +75,8 @@ def essence(output: str) -> str:
     >>> essence("Saving debug log to /x\\nAn unexpected error occurred:\\nboom\\nAsk for help or search for solutions at ...")
     'An unexpected error occurred: boom'
     """
-    noise = re.compile(r"Saving debug log|Ask for help|See the logfile|Requesting a certificate|Renewing an existing|Account registered|Some challenges have failed"
-                       r"|^- - -|Plugins selected|^\s*$|^Hint:|Simulating")
+    noise = re.compile(r"Saving debug log|Ask for help|See the logfile|Requesting a certificate|Renewing an existing|Account registered"
+                       r"|Some challenges have failed|^- - -|Plugins selected|^\s*$|^Hint:|Simulating")
     lines = [line.strip() for line in output.splitlines() if not noise.search(line)]
     return " ".join(lines)[-700:] or "nothing"
 
