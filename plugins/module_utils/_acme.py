@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-#: A pattern in what certbot prints, and the sentence. Groups of the pattern go into the sentence by number; `{server}` is the
-#: directory, `{names}` are the names, `{account}` is the folder of the account. The first that is found counts: errors of one challenge before those of the whole order.
+#: A pattern in what certbot prints, and the sentence. `{server}` is the directory, `{names}` are the names, `{account}` is the
+#: folder of the account. The first that is found counts.
 SENTENCES: tuple[tuple[str, str], ...] = (
     (r"(?i)account .{0,80}(?:deactivated|revoked|not valid)|status \W?(?:deactivated|revoked)",
      "{server} has deactivated the account of this host: remove {account} there, and the next run makes a new one"),
@@ -24,6 +24,10 @@ SENTENCES: tuple[tuple[str, str], ...] = (
      "{server} gives no certificate for {names}: its policy forbids the name; take another `jitsi_domain` or another directory"),
     (r"(?i)CAA record|urn:ietf:params:acme:error:caa|\bType:\s*caa",
      "the CAA record of {names} forbids {server} to sign it: add the authority to the record in DNS"),
+    (r"\bType:\s*connection|urn:ietf:params:acme:error:connection",
+     "{server} did not reach port 80 of {names}: have the name point to this host, and let port 80 in from everywhere"),
+    (r"\bType:\s*dns|urn:ietf:params:acme:error:dns|NXDOMAIN|no valid (?:A|AAAA) records|DNS problem|no such host",
+     "{server} finds no record for {names} in DNS: have the name point to this host, or the challenge's record be published"),
     (r"(?i)CERTIFICATE_VERIFY_FAILED|certificate verify failed",
      "the certificate of {server} is not of an authority that this host trusts: give its root with `jitsi_acme_ca_file`"),
     (r"(?i)NameResolutionError|Name or service not known|Temporary failure in name resolution|getaddrinfo|No address associated",
@@ -35,9 +39,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
      "port 80 of this host is held by another program, and the answer to the authority's question must come from there: stop that program"),
     (r"(?i)hook .{0,80}(?:exit|returned)(?:ed)? .{0,20}(?:error )?code|manual-auth-hook",
      "the script of `jitsi_acme_dns_auth_hook` failed: what it wrote is below"),
-    (r"(?i)urn:ietf:params:acme:error:dns|\bType:\s*dns|NXDOMAIN|no valid (?:A|AAAA) records|DNS problem|no such host",
-     "{server} finds no record for {names} in DNS: have the name point to this host, or the challenge's record be published"),
-    (r"(?i)urn:ietf:params:acme:error:connection|\bType:\s*connection|Timeout during connect|Fetching http",
+    (r"Timeout during connect|Fetching http",
      "{server} did not reach port 80 of {names}: have the name point to this host, and let port 80 in from everywhere"),
     (r"(?i)urn:ietf:params:acme:error:(?:unauthorized|incorrectResponse)|\bType:\s*(?:unauthorized|incorrectResponse)|Invalid response from"
      r"|incorrect (?:TXT|validation)",

@@ -165,6 +165,14 @@ def ask(module: AnsibleModule, how: list[str]) -> None:
         module.fail_json(msg=_acme.problem(out + "\n" + err, params["directory"], params["names"]))
 
 
+def timer(module: AnsibleModule) -> bool:
+    """Have certbot's timer run: nothing is started when packages are installed. True when it did not."""
+    code, _out, _err = module.run_command(["systemctl", "is-active", "--quiet", "certbot.timer"])
+    if code and not module.check_mode:
+        module.run_command(["systemctl", "enable", "--quiet", "--now", "certbot.timer"], check_rc=True)
+    return bool(code)
+
+
 def main() -> None:
     """Look at what certbot has, ask for what it lacks, and put it in place."""
     module = AnsibleModule(
@@ -189,6 +197,7 @@ def main() -> None:
     if not params["terms_agreed"]:
         module.fail_json(msg=f"{params['directory']} has terms of service: read them, and set `jitsi_acme_terms_agreed: true` if you agree.")
     options, changed = hooks(module)
+    changed |= timer(module)
     if params["challenge"] == "dns":
         authenticator, how = "manual", ["--manual", "--preferred-challenges", "dns", *options]
     elif params["webroot"]:

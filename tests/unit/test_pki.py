@@ -24,6 +24,9 @@ KEY = _pki.derived_key(ROOT, "tls/web")
 NAMES = ["meet.example.edu", "auth.meet.example.edu"]
 
 
+ISSUER_KEY = _pki.derived_key(ROOT, "tls/issuer/a/web")
+
+
 def issued(days=90, now=NOW, names=NAMES, ca=CA, root=ROOT, key=KEY):
     return _pki.pem(_pki.issue(ca, root, key, names, days, now))
 
@@ -35,31 +38,48 @@ def test_keys_are_always_the_same_and_each_its_own():
     assert all(other.private_numbers() != KEY.private_numbers() for other in others)
 
 
+def an_issuer(now=NOW, names=NAMES, excluded=(), ca=CA, root=ROOT, key=ISSUER_KEY):
+    return _pki.make_issuer(ca, root, key, names, list(excluded), now)
+
+
+LIFE = _pki.ISSUER_DAYS
+
+
 @pytest.mark.parametrize(
     ("text", "keywords", "reason"),
     [
-        (issued(), {}, None),
-        (issued(), {"now": NOW + 59 * DAY}, None),
-        (issued(), {"now": NOW + 61 * DAY}, "it has 29 days left"),
-        (issued(), {"now": NOW + 100 * DAY}, "it has 0 days left"),
-        (issued(), {"names": ["meet.example.edu"]}, "its names have changed"),
-        (issued(), {"names": list(reversed(NAMES))}, None),
-        (issued(), {"key": _pki.derived_key(ROOT, "tls/web", 2)}, "its key has changed"),
+        (_pki.pem(an_issuer()), {}, None),
+        (_pki.pem(an_issuer()), {"now": NOW + LIFE * DAY * 2 / 3 - DAY}, None),
+        (_pki.pem(an_issuer()), {"now": NOW + LIFE * DAY * 2 / 3 + DAY}, f"it has {LIFE // 3 - 1} days left"),
+        (_pki.pem(an_issuer()), {"now": NOW + (LIFE + 1) * DAY}, "it has 0 days left"),
+        (_pki.pem(an_issuer()), {"names": ["meet.example.edu"]}, "its names have changed"),
+        (_pki.pem(an_issuer()), {"names": list(reversed(NAMES))}, None),
+        (_pki.pem(an_issuer()), {"excluded": ["auth.meet.example.edu"]}, "its names have changed"),
+        (_pki.pem(an_issuer()), {"key": _pki.derived_key(ROOT, "tls/issuer/a/web", 2)}, "its key has changed"),
         (None, {}, "there is none of this authority"),
         ("", {}, "there is none of this authority"),
+        (_pki.pem(CA), {}, "its key has changed"),
         ("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n", {}, "there is none of this authority"),
-        (issued(root=bytes(32), ca=_pki.make_ca(bytes(32), "meet.example.edu", NOW)), {}, "there is none of this authority"),
+        (_pki.pem(an_issuer(root=bytes(32), ca=_pki.make_ca(bytes(32), "meet.example.edu", NOW))), {}, "there is none of this authority"),
     ],
 )
-def test_when_a_certificate_is_renewed(text, keywords, reason):
-    arguments = {"ca": CA, "key": KEY, "names": NAMES, "now": NOW + DAY, **keywords}
-    assert _pki.renewal_reason(text, **arguments) == reason
+def test_when_an_issuer_is_renewed(text, keywords, reason):
+    arguments = {"ca": CA, "key": ISSUER_KEY, "names": NAMES, "excluded": [], "now": NOW + DAY, **keywords}
+    assert _pki.issuer_reason(text, **arguments) == reason
 
 
 def test_a_new_certificate_of_the_same_authority_is_still_trusted():
     """The file with the authority's certificate may be lost: what it signed stays good."""
     again = _pki.make_ca(ROOT, "meet.example.edu", NOW + 400 * DAY)
-    assert _pki.renewal_reason(issued(days=3650), again, KEY, NAMES, NOW + 400 * DAY) is None
+    assert _pki.issuer_reason(_pki.pem(an_issuer()), again, ISSUER_KEY, NAMES, [], NOW + 400 * DAY) is None
+
+
+def test_an_authority_of_before_it_signed_issuers_is_known():
+    def with_length(length):
+        return (x509.CertificateBuilder().subject_name(CA.subject).issuer_name(CA.subject).public_key(KEY.public_key()).serial_number(1)
+                .not_valid_before(NOW).not_valid_after(NOW + DAY).add_extension(x509.BasicConstraints(True, length), True).sign(KEY, hashes.SHA256()))
+
+    assert _pki.is_old_ca(with_length(0)) and not _pki.is_old_ca(with_length(1)) and not _pki.is_old_ca(CA)
 
 
 def test_the_authority_of_another_root_key_is_refused():
@@ -149,6 +169,14 @@ def locked(text: str) -> str:
 
 GOOD = brought()
 OTHER = brought()
+KNOWN = {x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Known Root")])}
+
+
+def signed(by, chain=False):
+    """A certificate for the key of GOOD by somebody, with or without his."""
+    above, _key, issuer = brought([by])
+    certificate, _key, _self = brought(key=serialization.load_pem_private_key(GOOD[1].encode(), None), issuer=issuer)
+    return certificate + (above if chain else "")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +188,9 @@ OTHER = brought()
         (brought(["www.example.edu"])[0], None, "does not cover meet.example.edu"),
         (brought(["*.meet.example.edu"])[0], None, "does not cover meet.example.edu"),
         (GOOD[0] + OTHER[0].replace("x", "x"), GOOD[1], None),
+        (signed("Campus CA"), None, "the chain is missing: the certificate is of `CN=Campus CA`, which is no root that this machine knows"),
+        (signed("Known Root"), None, None),
+        (signed("Campus CA", chain=True), None, None),
         (GOOD[0] + brought(["Another CA"])[0], GOOD[1], "the chain is not in order"),
         ("nonsense", GOOD[1], "holds no PEM certificate"),
         (GOOD[0], "nonsense", "holds no PEM private key"),
@@ -170,9 +201,14 @@ def test_what_is_wrong_with_a_pair(certificate, key, problem):
     if key is None:
         # The pair matches; something else is wrong with it.
         key = GOOD[1]
-        certificate = _rekeyed(certificate)
-    found = _pki.pair_problem(certificate, key, ["meet.example.edu"], NOW)
+        certificate = certificate if _of_good(certificate) else _rekeyed(certificate)
+    found = _pki.pair_problem(certificate, key, ["meet.example.edu"], NOW, KNOWN)
     assert (found is None) if problem is None else (problem in (found or ""))
+
+
+def _of_good(text: str) -> bool:
+    key = serialization.load_pem_private_key(GOOD[1].encode(), None)
+    return x509.load_pem_x509_certificate(text.encode()).public_key() == key.public_key()
 
 
 def _rekeyed(text: str) -> str:
