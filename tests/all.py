@@ -54,6 +54,7 @@ def steps() -> list[Step]:
         Step("split", ["tests/scenario.py", "split", "test"], lint=False),
         Step("default:trixie", ["tests/scenario.py", "default:trixie", "test"], lint=False),
         Step("default:bookworm", ["tests/scenario.py", "default:bookworm", "test"], lint=False),
+        Step("tls", ["tests/scenario.py", "tls", "test"], lint=False),
         Step("lab", [str(binaries / "pytest"), "tests/lab", "-q", "--durations=5"], lint=False),
         Step("unit", [str(binaries / "pytest"), "tests/unit", "tests/standins", "-q", "--numprocesses=2", "--durations=10"]),
         Step("sanity", ["tests/tool.py", "sanity"]),

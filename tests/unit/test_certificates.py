@@ -162,10 +162,10 @@ SERVER = "https://ca.example.edu/acme/dir"
          "give its root with `jitsi_acme_ca_file`"),
         ("Max retries exceeded with url: /dir (Caused by NewConnectionError('...: Failed to establish a new connection: [Errno -2] Name or service not known'))",
          f"{SERVER} has no address as this host sees it"),
-        ("An unexpected error occurred:\nError creating new order :: too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s,"
-         " retry after 2026-11-26 00:00:00 UTC", "gives no more certificates for a.example.edu at the moment"),
-        ("Error creating new order :: Cannot issue for \"a.example.edu\": The ACME server refuses to issue a certificate for this domain name, because it is "
-         "forbidden by policy", "its policy forbids the name"),
+        ("An unexpected error occurred:\nError creating new order :: too many certificates (5) already issued for this exact set of identifiers in the "
+         "last 168h0m0s, retry after 2026-11-26 00:00:00 UTC", "gives no more certificates for a.example.edu at the moment"),
+        ("Error creating new order :: Cannot issue for \"a.example.edu\": The ACME server refuses to issue a certificate for this domain name, because "
+         "it is forbidden by policy", "its policy forbids the name"),
         ("Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported these problems:\n  Domain: a.example.edu\n"
          "  Type:   connection\n  Detail: 192.0.2.1: Fetching http://a.example.edu/.well-known/acme-challenge/x: Connection refused",
          f"{SERVER} did not reach port 80 of a.example.edu"),

@@ -174,3 +174,47 @@ def test_bad_directives(settings, said):
     "settings", [{}, {"MemoryMax": "4G"}, {"PrivateTmp-": None}, {"ReadWritePaths+": ["/srv"]}, {"Nice": 5}, {"ProtectHome": False}, {"IPAddressDeny": ["any"]}])
 def test_good_directives(settings):
     assert _validate.sandbox_problems({"jvb_sandbox": settings, "jvb_config": {"ProtectSytem": 1}}, validate.known_directives()) == []
+
+
+ACME = {"jitsi_tls_source": "acme", "jitsi_acme_directory": "https://ca.example.edu/dir", "jitsi_acme_terms_agreed": True, "jitsi_acme_challenge": "http"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "web", "said"),
+    [
+        ({}, ["a"], []),
+        ({"jitsi_acme_terms_agreed": "yes"}, ["a"], []),
+        ({"jitsi_tls_source": "files", "jitsi_acme_terms_agreed": False}, ["a", "b"], []),
+        ({"jitsi_acme_terms_agreed": False}, ["a"], ["`jitsi_acme_terms_agreed` is not true: read the terms of service that https://ca.example.edu/dir"]),
+        ({"jitsi_acme_directory": "http://ca.example.edu/dir"}, ["a"], ["`jitsi_acme_directory` is no https URL"]),
+        ({"jitsi_acme_directory": ""}, ["a"], ["`jitsi_acme_directory` is no https URL"]),
+        ({"jitsi_acme_eab_key_id": "k"}, ["a"], ["`jitsi_acme_eab_key_id` is set and `jitsi_acme_eab_hmac_key` is not"]),
+        ({"jitsi_acme_eab_hmac_key": "k"}, ["a"], ["`jitsi_acme_eab_hmac_key` is set and `jitsi_acme_eab_key_id` is not"]),
+        ({"jitsi_acme_eab_key_id": "k", "jitsi_acme_eab_hmac_key": "h"}, ["a"], []),
+        ({}, ["a", "b"], ["`jitsi_acme_challenge: http` works with one web host, and there are 2 (a, b)"]),
+        ({"jitsi_acme_challenge": "dns", "jitsi_acme_dns_auth_hook": "/x"}, ["a", "b"], []),
+        ({"jitsi_acme_challenge": "dns"}, ["a"], ["`jitsi_acme_dns_auth_hook` is not set"]),
+    ],
+)
+def test_what_is_wrong_with_acme(changes, web, said):
+    problems = _validate.acme_problems({**ACME, **changes}, web)
+    assert len(problems) == len(said) and all(problem.startswith(start) for problem, start in zip(problems, said)), problems
+
+
+@pytest.mark.parametrize(
+    ("leaf", "warn", "said"),
+    [
+        (90, 14, None), (90, 29, None), ("90", "14", None), (3, 0, None), (824, 270, None), ("a", 14, None),
+        (90, 30, "`jitsi_tls_warn_days` is 30, and certificates of 90 days are renewed when 30 are left"),
+        (90, -1, "`jitsi_tls_warn_days` is -1"), (2, 0, "`jitsi_tls_leaf_days` is 2"), (825, 0, "`jitsi_tls_leaf_days` is 825"),
+    ],
+)
+def test_days_that_do_not_go_together(leaf, warn, said):
+    problems = _validate.day_problems({"jitsi_tls_leaf_days": leaf, "jitsi_tls_warn_days": warn})
+    assert len(problems) == (said is not None) and all(problem.startswith(said) for problem in problems)
+
+
+def test_a_secret_that_may_be_left_out():
+    option = {"type": "str", "no_log": True, "default": ""}
+    assert _validate.type_problems("jitsi_acme_eab_hmac_key", "", option) == []
+    assert len(_validate.type_problems("jitsi_acme_eab_hmac_key", "short", option)) == 1

@@ -122,6 +122,24 @@ REFUSALS = {
         ["`jitsi_secret` is no variable of campus.jitsi: did you mean `jitsi_secrets`?",
          "`jitsi_prosody` has 2 hosts (one, two): put exactly one into `jitsi_prosody`."],
     ),
+    "acme without terms, with half an external account and no root": (
+        {**GOOD, "jitsi_tls_source": "acme", "jitsi_acme_eab_key_id": "kid-1", "jitsi_acme_ca_file": "/nonexistent/root.pem"}, {}, [],
+        ["`jitsi_acme_terms_agreed` is not true: read the terms of service that https://acme-v02.api.letsencrypt.org/directory names, and set it to "
+         "true if you agree.",
+         "`jitsi_acme_eab_key_id` is set and `jitsi_acme_eab_hmac_key` is not: set both, or none.",
+         "`jitsi_acme_ca_file`: /nonexistent/root.pem cannot be read (No such file or directory)."],
+    ),
+    "acme by port 80 with several web hosts": (
+        {**GOOD, "jitsi_tls_source": "acme", "jitsi_acme_terms_agreed": True}, {"nginx_meet": ["one", "two"]}, [],
+        ["`jitsi_acme_challenge: http` works with one web host, and there are 2 (one, two), any of which may get the server's question: take "
+         "`jitsi_acme_challenge: dns`, or `jitsi_tls_source: files`."],
+    ),
+    "acme by DNS without a hook, and a warning that never ends": (
+        {**GOOD, "jitsi_tls_source": "acme", "jitsi_acme_terms_agreed": True, "jitsi_acme_challenge": "dns", "jitsi_tls_warn_days": 90}, {}, [],
+        ["`jitsi_tls_warn_days` is 90, and certificates of 90 days are renewed when 30 are left: take a number below that, or raise "
+         "`jitsi_tls_leaf_days`.",
+         "`jitsi_acme_dns_auth_hook` is not set: with `jitsi_acme_challenge: dns` give the script that publishes the record."],
+    ),
     "with --check": (
         {"jitsi_domain": "meet"}, {}, ["--check"],
         ["`jitsi_domain` has one part only: give the full name, such as `meet.example.edu`."],
@@ -182,18 +200,19 @@ def test_an_inventory_without_the_group_is_no_success(single, tmp_path):
     assert done.failures == ["The group `jitsi` has no host, so there is nothing to do: put at least one host of the inventory into it."]
 
 
-def pair(names, key=None):
-    """A self-signed certificate and a key, as PEM text; the key of somebody else when one is given."""
+def pair(names, key=None, days=9, by=""):
+    """A certificate, self-signed or by somebody, and a key, as PEM text; the key of somebody else when one is given."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     own = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, by)]) if by else subject
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(own.public_key()).serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=9))
+        x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(own.public_key()).serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=20)).not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False).sign(own, hashes.SHA256())
     )
     encoding = serialization.Encoding.PEM
@@ -202,20 +221,26 @@ def pair(names, key=None):
 
 
 @pytest.mark.parametrize(
-    ("names", "mixed", "said"),
+    ("names", "how", "said"),
     [
-        ([EXAMPLE], True, "`jitsi_tls_certificate_file` and `jitsi_tls_key_file`: certificate and key do not match."),
-        (["www.example.edu"], False, "`jitsi_tls_certificate_file` and `jitsi_tls_key_file`: the certificate does not cover meet.example.edu."),
-        ([EXAMPLE], False, None),
+        ([EXAMPLE], "mixed", "{both}: certificate and key do not match."),
+        (["www.example.edu"], {}, "{both}: the certificate does not cover meet.example.edu."),
+        ([EXAMPLE], {"days": -2}, "{both}: the certificate expired on {expired}."),
+        ([EXAMPLE], {"by": "Campus Issuer"}, "{both}: the chain is missing: the certificate is of `CN=Campus Issuer`, which is no root that this machine "
+                                             "knows; put that one's certificate behind it."),
+        ([EXAMPLE], "open", "`jitsi_tls_key_file`: everybody on this machine can read {key} (mode 0644): run `chmod o= {key}`, or encrypt it with "
+                            "`ansible-vault encrypt`."),
+        ([EXAMPLE], {}, None),
     ],
-    ids=["of another key", "of another name", "good"],
+    ids=["of another key", "of another name", "expired", "without its chain", "with a key for everybody", "good"],
 )
-def test_a_certificate_and_a_key(single, tmp_path, names, mixed, said):
-    certificate, key = pair(names)
-    if mixed:
+def test_a_certificate_and_a_key(single, tmp_path, names, how, said):
+    certificate, key = pair(names, **(how if isinstance(how, dict) else {}))
+    if how == "mixed":
         _other, key = pair(names)
     (tmp_path / "site.crt").write_text(certificate, encoding="ascii")
     (tmp_path / "site.key").write_text(key, encoding="ascii")
+    (tmp_path / "site.key").chmod(0o644 if how == "open" else 0o600)
     files = {"jitsi_tls_certificate_file": str(tmp_path / "site.crt"), "jitsi_tls_key_file": str(tmp_path / "site.key")}
     variables = {**GOOD, "jitsi_tls_source": "files", **files}
     done = single.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "inventory", variables, {}), environment=JSON)
@@ -223,6 +248,8 @@ def test_a_certificate_and_a_key(single, tmp_path, names, mixed, said):
     if said is None:
         assert "UNREACHABLE" in done.output
     else:
+        gone = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=2)
+        said = said.format(both="`jitsi_tls_certificate_file` and `jitsi_tls_key_file`", expired=f"{gone:%Y-%m-%d}", key=tmp_path / "site.key")
         assert done.failures == [said] and "UNREACHABLE" not in done.output, done.output
     assert key.splitlines()[1] not in done.output
 
