@@ -8,11 +8,16 @@ import ipaddress
 import typing as t
 
 
-def peer_range(text: t.Any) -> str:
-    """An address, a network or a range as turnserver takes it: an address, or two with a hyphen.
+def peer_range(text: t.Any) -> list[str]:
+    """An address, a network or a range as turnserver takes it: addresses, and pairs of addresses with a hyphen.
+
+    coturn 4.6.1 compares IPv6 addresses byte by byte, each byte for itself, and is right only about prefixes: so a range becomes
+    the prefixes that it consists of.
 
     >>> peer_range("192.0.2.0/24"), peer_range("2001:db8::1"), peer_range("10.0.0.1 - 10.0.0.9")
-    ('192.0.2.0-192.0.2.255', '2001:db8::1', '10.0.0.1-10.0.0.9')
+    (['192.0.2.0-192.0.2.255'], ['2001:db8::1'], ['10.0.0.1-10.0.0.9'])
+    >>> peer_range("2001:db8::fe-2001:db8::101")
+    ['2001:db8::fe-2001:db8::ff', '2001:db8::100-2001:db8::101']
 
     :raises ValueError: it is none of them
     """
@@ -23,11 +28,14 @@ def peer_range(text: t.Any) -> str:
         ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
         if ends[0].version != ends[1].version or int(ends[0]) > int(ends[1]):
             raise ValueError(f"{text!r} does not go from a lower to a higher address of one family")
-        return f"{ends[0]}-{ends[1]}"
-    if "/" in first:
-        network = ipaddress.ip_network(first)
-        return f"{network[0]}-{network[-1]}"
-    return str(ipaddress.ip_address(first))
+        if ends[0].version == 4:
+            return [f"{ends[0]}-{ends[1]}"]
+        networks: t.Iterable[t.Any] = ipaddress.summarize_address_range(*ends)
+    elif "/" in first:
+        networks = [ipaddress.ip_network(first)]
+    else:
+        return [str(ipaddress.ip_address(first))]
+    return [str(network[0]) if network.num_addresses == 1 else f"{network[0]}-{network[-1]}" for network in networks]
 
 
 def peer_ranges(texts: t.Iterable[t.Any]) -> list[str]:
@@ -35,4 +43,4 @@ def peer_ranges(texts: t.Iterable[t.Any]) -> list[str]:
 
     :raises ValueError: one of them is no address, network or range
     """
-    return list(dict.fromkeys(peer_range(text) for text in texts))
+    return list(dict.fromkeys(part for text in texts for part in peer_range(text)))
