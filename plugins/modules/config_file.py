@@ -213,8 +213,8 @@ def check_turnserver(module: AnsibleModule, content: str) -> list[str]:
         os.chown(folder, 0, user.pw_gid)
         os.chmod(folder, 0o710)
         with open(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as handle:
-            # What it has to say is wanted here, wherever the file sends it.
-            handle.write(re.sub(r"(?m)^(no-stdout-log|log-file|syslog)\b.*\n", "", content) + "log-file=stdout\n")
+            # What it has to say is wanted here, wherever the file sends it; and from the first word, or it makes a file of its own.
+            handle.write("log-file=stdout\n" + re.sub(r"(?m)^(no-stdout-log|log-file|syslog)\b.*\n", "", content))
         os.chown(name, 0, user.pw_gid)
         os.chmod(name, 0o640)
         command = ["timeout", "10", "unshare", "--net", "setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
