@@ -218,3 +218,69 @@ def test_a_secret_that_may_be_left_out():
     option = {"type": "str", "no_log": True, "default": ""}
     assert _validate.type_problems("jitsi_acme_eab_hmac_key", "", option) == []
     assert len(_validate.type_problems("jitsi_acme_eab_hmac_key", "short", option)) == 1
+
+
+def turn(**variables):
+    return _validate.turn_problems(variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"coturn_min_port": 9000, "coturn_max_port": 11000}, "9000 to 11000, has 10000 in it, the bridge's port: take a range such as 49152 to 65535."),
+        ({"coturn_min_port": 3000, "coturn_max_port": 4000}, "has 3478 in it, coturn's own port"),
+        ({"coturn_min_port": "50000", "coturn_max_port": "40000"}, "is upside down: put the lower port into `coturn_min_port`."),
+        ({"coturn_min_port": 40000, "coturn_max_port": 30000}, "is upside down"),
+        ({"coturn_min_port": 80}, "80 to 65535, starts below 1024"),
+        ({"coturn_max_port": 70000}, "ends above 65535"),
+        ({"coturn_allowed_peers": ["bridge1"]}, "`coturn_allowed_peers` has 'bridge1': write an address, a network"),
+        ({"coturn_allowed_peers": ["192.0.2.9-192.0.2.1"]}, "`coturn_allowed_peers` has '192.0.2.9-192.0.2.1'"),
+        ({"coturn_allowed_peers": ["192.0.2.1/24"]}, "`coturn_allowed_peers` has '192.0.2.1/24'"),
+        ({"coturn_allowed_peers": [5]}, "`coturn_allowed_peers` has 5"),
+        ({"coturn_public_addresses": ["192.0.2.0/24"]}, "`coturn_public_addresses` has '192.0.2.0/24': write an address such as 192.0.2.1."),
+        ({"coturn_domain": "Turn.example.edu"}, "`coturn_domain` is 'Turn.example.edu', which is no host name"),
+        ({"coturn_domain": "turn"}, "which is no host name"),
+        ({"coturn_region": "north east"}, "`coturn_region` is 'north east': write one word"),
+        ({"coturn_user_quota": -1}, "`coturn_user_quota` is -1: write 0 or more."),
+        ({"coturn_extra_secrets": ["hunter2hunter2-"]}, "`coturn_extra_secrets[0]`: a secret must be text of at least 16 characters"),
+        ({"nginx_meet_stun_servers": ["stun:stun.example.edu:3478"]}, "`nginx_meet_stun_servers` has 'stun:stun.example.edu:3478': write `host:port`"),
+        ({"nginx_meet_stun_servers": [5]}, "`nginx_meet_stun_servers` has 5"),
+        ({"jitsi_turn_servers": ["turn.example.edu"]}, "`jitsi_turn_servers[0]` has no `host`"),
+        ({"jitsi_turn_servers": [{"host": "t.x.edu", "reigon": "a"}]}, "`jitsi_turn_servers[0].reigon` is no setting: did you mean `region`?"),
+        ({"jitsi_turn_servers": [{"host": "t.x.edu", "port": 70000}]}, "`jitsi_turn_servers[0].port` is 70000: write a port number."),
+        ({"jitsi_turn_servers": [{"host": "t.x.edu", "region": "a b"}]}, "`jitsi_turn_servers[0].region` is 'a b'"),
+        ({"jitsi_turn_servers": [{"host": "t.x.edu", "secret": "hunter2"}]}, "`jitsi_turn_servers[0].secret`: a secret must be text"),
+    ],
+)
+def test_what_is_wrong_with_variables_for_turn(variables, said):
+    problems = turn(**variables)
+    assert len(problems) == 1 and said in problems[0]
+    assert "hunter2" not in problems[0]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"coturn_min_port": 20000, "coturn_max_port": 30000}, {"coturn_allowed_peers": ["192.0.2.1", "192.0.2.0/24", "2001:db8::/48", "10.0.0.1-10.0.0.9"]},
+     {"coturn_domain": "turn.example.edu", "coturn_region": "north-1", "coturn_user_quota": 0}, {"nginx_meet_stun_servers": ["stun.example.edu:3478", "[2001:db8::1]:3478"]},
+     {"coturn_min_port": "a"}, {"coturn_allowed_peers": "a text"},
+     {"jitsi_turn_servers": [{"host": "turn.example.edu", "region": "", "port": 3478, "tls_port": 0, "address": "192.0.2.1", "secret": "x" * 16}]}],
+)
+def test_what_is_right_or_said_of_its_type_already(variables):
+    assert turn(**variables) == []
+
+
+def test_turn_servers_of_an_inventory():
+    host = _validate.TurnHost
+    there = {"turn.x.edu", "other.y.edu"}
+
+    def problems(*hosts):
+        return _validate.turn_host_problems(hosts, "x.edu", there.__contains__)
+
+    assert problems(host("a", "turn.x.edu", True, "self_signed"), host("b", "other.y.edu", True, "files")) == []
+    assert problems(host("a", "new.x.edu", False, "self_signed")) == []
+    assert problems(host("a", "turn.x.edu", True, "files"), host("b", "turn.x.edu", True, "files")) == [
+        "`coturn_domain` is turn.x.edu for a and b: give each TURN server a name of its own."]
+    assert problems(host("a", "new.x.edu", True, "files")) == [
+        "`coturn_domain` of a, new.x.edu, is not in DNS: add its address record, or set `coturn_check_name: false` when it comes later."]
+    (outside,) = problems(host("b", "other.y.edu", True, "self_signed"))
+    assert outside.startswith("`coturn_domain` of b, other.y.edu, is outside of x.edu") and "take a name such as turn.x.edu" in outside

@@ -18,6 +18,7 @@ from ansible_collections.campus.jitsi.plugins.plugin_utils._render import (
     to_lua,
     to_prosody,
     to_systemd,
+    to_turnserver,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -177,6 +178,16 @@ def test_the_daemons_own_parser_reads_it_back(typesafe_config, documents):
         (to_hocon, {"a": {"b": float("inf")}}, "a.b"),
         (to_hocon, {"a": ["\udfff"]}, "a.0"),
         (to_hocon, {"a": {1.5: 2}}, "a.1.5"),
+        (to_turnserver, {"a b": 1}, "a b"),
+        (to_turnserver, {"user": "x\nno-auth"}, "user"),
+        (to_turnserver, {"denied-peer-ip": ["192.0.2.1", " 192.0.2.2"]}, "denied-peer-ip.1"),
+        (to_turnserver, {"realm": '"x'}, "realm"),
+        (to_turnserver, {"realm": "=x"}, "realm"),
+        (to_turnserver, {"realm": ""}, "realm"),
+        (to_turnserver, {"realm": "x" * 1000}, "realm"),
+        (to_turnserver, {"realm": None}, "realm"),
+        (to_turnserver, {"realm": {"a": 1}}, "realm"),
+        (to_turnserver, {"realm": "\ud800"}, "realm"),
     ],
 )
 def test_what_cannot_be_said_is_refused_with_its_path(render, value, where):
@@ -186,7 +197,7 @@ def test_what_cannot_be_said_is_refused_with_its_path(render, value, where):
 
 @pytest.mark.parametrize("value", [["a"], "a", None, 1])
 def test_a_document_is_a_dictionary(value):
-    for render in (to_hocon, to_prosody, to_systemd):
+    for render in (to_hocon, to_prosody, to_systemd, to_turnserver):
         with pytest.raises(ValueError, match="needs a dictionary"):
             render(value)
 
@@ -246,3 +257,31 @@ def test_a_unit():
 def test_what_no_unit_can_say(unit, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         to_systemd(unit)
+
+
+def turnserver_reads(text):
+    """What coturn's parser reads (parse_arg_string and read_config_file of src/apps/relay/mainrelay.c)."""
+    found = []
+    for line in text.split("\n"):
+        line = line.lstrip(" \t")
+        if line.startswith("#") or not line.rstrip():
+            continue
+        name, sign, value = re.match(r"([^ =\t]*)([ =\t]*)(.*?)\s*\Z", line[:1023]).groups()
+        if value.startswith('"'):
+            value = value[1:].removesuffix('"')
+        found.append((name, value if sign else True))
+    return found
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
+                       st.one_of(st.booleans(), st.integers(), st.text(max_size=40), st.lists(st.text(max_size=20), max_size=3)), max_size=5))
+def test_coturn_reads_it_back_or_it_is_refused(config):
+    try:
+        text = to_turnserver(config)
+    except ValueError:
+        return
+    expected = []
+    for name, value in config.items():
+        for item in value if isinstance(value, list) else [value]:
+            expected += [(name, True)] if item is True else [] if item is False else [(name, str(item))]
+    assert turnserver_reads(text) == expected

@@ -154,7 +154,16 @@ class Site:
 
         web = self.address(self.of("nginx_meet")[0])
         ca = pathlib.Path(self.ca_file).read_text(encoding="utf-8")
-        return Check(self.domain, address=web, ca=ca).run()
+        return Check(self.domain, address=web, ca=ca, hosts=self.turn_servers()).run()
+
+    def turn_servers(self) -> dict[str, str]:
+        """The addresses of the TURN servers of the installation, by name."""
+        found = {}
+        for host in self.groups.get("jitsi_coturn") or []:
+            path = self.inventory / "host_vars" / host
+            own = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+            found[own.get("coturn_domain", f"turn.{self.domain}")] = self.address(host)
+        return found
 
     def connect(self) -> t.Any:
         """How to reach the web site."""

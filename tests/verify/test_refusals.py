@@ -140,6 +140,30 @@ REFUSALS = {
          "`jitsi_tls_leaf_days`.",
          "`jitsi_acme_dns_auth_hook` is not set: with `jitsi_acme_challenge: dns` give the script that publishes the record."],
     ),
+    "what cannot work about TURN": (
+        {**GOOD, "coturn_min_port": 9000, "coturn_max_port": 11000, "coturn_allowed_peers": ["bridge1"], "coturn_secret": "hunter2", "coturn_domain": "turn_1"},
+        {}, [],
+        ["`coturn_secret`: a secret must be text of at least 16 characters; give a longer one or leave it out to have it made.",
+         "`coturn_min_port` to `coturn_max_port`, 9000 to 11000, has 10000 in it, the bridge's port: take a range such as 49152 to 65535.",
+         "`coturn_allowed_peers` has 'bridge1': write an address, a network such as 192.0.2.0/24 or a range such as 192.0.2.1-192.0.2.9.",
+         "`coturn_domain` is 'turn_1', which is no host name: write one in lower case such as `turn.meet.example.edu`."],
+    ),
+    "two TURN servers of one name that DNS does not know": (
+        {"jitsi_domain": "meet.lab.test"}, {"coturn": ["one", "two"]}, [],
+        ["`coturn_domain` is turn.meet.lab.test for one and two: give each TURN server a name of its own.",
+         "`coturn_domain` of one, turn.meet.lab.test, is not in DNS: add its address record, or set `coturn_check_name: false` when it comes later.",
+         "`coturn_domain` of two, turn.meet.lab.test, is not in DNS: add its address record, or set `coturn_check_name: false` when it comes later."],
+    ),
+    "a TURN server outside of the domain": (
+        {**GOOD, "coturn_domain": "turn.example.com", "coturn_check_name": False}, {"coturn": ["one"]}, [],
+        ["`coturn_domain` of one, turn.example.com, is outside of meet.example.edu, for which alone the installation's own authority can sign: take a name "
+         "such as turn.meet.example.edu, or `jitsi_tls_source: files`."],
+    ),
+    "TURN over TLS without a certificate": (
+        {**GOOD, "jitsi_tls_source": "files", "coturn_check_name": False}, {"coturn": ["one"]}, [],
+        ["`jitsi_tls_certificate_file` is not set: with `jitsi_tls_source: files` give the path of the file on the controller.",
+         "TURN over TLS on one: `coturn_certificate_file` is not set: with `jitsi_tls_source: files` give the path of the file on the controller."],
+    ),
     "with --check": (
         {"jitsi_domain": "meet"}, {}, ["--check"],
         ["`jitsi_domain` has one part only: give the full name, such as `meet.example.edu`."],
