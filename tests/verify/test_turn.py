@@ -19,7 +19,7 @@ import warnings
 import pytest
 from conftest import CHECKOUT, JSON, works
 
-from ansible_collections.campus.jitsi.plugins.module_utils._conference import transport_of
+from ansible_collections.campus.jitsi.plugins.module_utils._conference import read_config, transport_of
 from ansible_collections.campus.jitsi.plugins.module_utils._turn import Relay, TurnError, rest_credentials
 
 EAST, WEST = "turn.meet.lab.test", "turn-west.meet.lab.test"
@@ -163,6 +163,27 @@ def test_a_check_of_a_conference_uses_the_servers_and_says_which_is_away(turn):
     assert f"{WEST} udp 3478: " in done.failures[0] and f"works: {EAST} over udp 3478, tcp 3478, tls 443" in done.failures[0]
 
 
+def config_js(site) -> dict:
+    status, _headers, body = site.connect().request("GET", "/config.js")
+    assert status == 200
+    return read_config(body.decode())
+
+
+def test_clients_are_told_to_use_turn_over_udp(turn):
+    assert config_js(turn.site)["useTurnUdp"] is True
+
+
+def test_without_a_turn_server_nobody_outside_is_asked(site):
+    if site.groups.get("jitsi_coturn"):
+        pytest.skip("this installation has TURN servers: the others do not")
+    session = site.participant()
+    assert session.services() is None
+    session.close()
+    config = config_js(site)
+    assert config["p2p"]["stunServers"] == [] and config["useTurnUdp"] is False
+    assert "stun:" not in json.dumps(config)
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------
 
 
@@ -182,8 +203,8 @@ def test_credentials_that_are_wrong_expired_or_none_are_refused(turn, name):
 DENIED = ("0.0.0.0", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.0.0.192", "192.0.2.1",
           "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "168.63.129.16")
 #: The same in IPv6, and each way to write an IPv4 address in it.
-DENIED6 = ("::", "::1", "::7f00:1", "::7f00:0", "::a01:200", "::a01:0", "::a00:0", "::ffff:10.1.2.3", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:0:10.1.2.3", "64:ff9b::a01:203",
-           "64:ff9b:1::1", "100::1", "2001::1", "2001:2::1", "2001:db8::1", "2002:a01:203::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1",
+DENIED6 = ("::", "::1", "::7f00:1", "::7f00:0", "::a01:200", "::a01:0", "::a00:0", "::ffff:10.1.2.3", "::ffff:127.0.0.1",
+           "::ffff:169.254.169.254", "::ffff:0:10.1.2.3", "64:ff9b::a01:203", "64:ff9b:1::1", "100::1", "2001::1", "2001:2::1", "2001:db8::1", "2002:a01:203::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1",
            "fec0::1", "ff02::1")
 
 
@@ -273,6 +294,17 @@ def test_only_root_and_coturn_read_the_secret(turn):
         assert (key.user, key.group, key.mode) == ("root", "turnserver", 0o640)
     file = turn.site.host("meet").file("/etc/prosody/conf.avail/meet.lab.test-turn.cfg.lua")
     assert (file.user, file.group, file.mode) == ("root", "prosody", 0o640) and turn.secret() in file.content_string
+
+
+def test_the_package_jitsi_meet_turnserver_leaves_the_file_alone(turn):
+    """Its maintainer script moves a file away in which it does not find its words."""
+    host = turn.site.host("meet")
+    script = host.check_output(
+        "cd $(mktemp -d) && chmod 777 . && apt-get download -qq jitsi-meet-turnserver >&2 && dpkg-deb --control *.deb control && cat control/postinst")
+    words = set(re.findall(r"jitsi-meet coturn (?:[a-z]+ )*config", script))
+    assert len(words) == 2
+    for name in turn.hosts.values():
+        assert all(word in turn.site.host(name).file("/etc/turnserver.conf").content_string for word in words)
 
 
 def test_an_option_that_coturn_does_not_know_and_a_value_that_it_does_not_take_are_refused(turn):
@@ -383,6 +415,7 @@ def test_the_secret_is_rotated_with_an_overlap_and_quotas_are_kept(turn):
     variables = {"jitsi_secret_generations": {"turn": 2, "tls/turn/relay": 2}, "coturn_user_quota": 2, "coturn_total_quota": 3}
     try:
         done = turn.run(variables, "--diff")
+        assert turn.secret(1) not in done.output and turn.secret(2) not in done.output and "static-auth-secret=" in done.output
         # Two for each, and three in all.
         with contextlib.ExitStack() as stack:
             def more(user: str) -> None:
