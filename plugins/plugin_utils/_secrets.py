@@ -40,6 +40,11 @@ LABELS = {
     "tls/ca": "key",
     "tls/prosody": "key",
     "tls/web": "key",
+    "tls/turn/{coturn}": "key",
+    "tls/issuer/{prosody}/prosody": "key",
+    "tls/issuer/{nginx_meet}/web": "key",
+    "tls/issuer/{coturn}/turn": "key",
+    "turn": "password",
 }
 _LABEL = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*\Z")
 

@@ -76,7 +76,7 @@ class Site:
     @property
     def roles(self) -> list[str]:
         """The roles that some host has."""
-        return [role for role in UNITS if role in ("prosody", "jicofo", "jvb", "nginx_meet") or self.groups.get(f"jitsi_{role}")]
+        return [*UNITS, *(role for role in ("coturn",) if role not in UNITS and self.groups.get(f"jitsi_{role}"))]
 
     def address(self, name: str) -> str:
         return self.hosts[name]["ansible_host"]

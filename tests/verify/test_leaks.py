@@ -14,6 +14,15 @@ def needed(site, name: str, generation: int) -> dict[str, set[str]]:
     """The files of a host that need a secret, with which. Nothing else may have one."""
     roles = {role for role in site.roles if name in site.of(role)}
     files = {}
+    for role, certificate in (("prosody", "prosody"), ("nginx_meet", "web"), ("coturn", "turn")):
+        if role in roles:
+            files[f"/etc/campus.jitsi/certificates/{certificate}.issuer.key"] = {f"tls/issuer/{name}/{certificate}@{generation}"}
+    if "coturn" in site.roles and "prosody" in roles:
+        files[f"/etc/prosody/conf.avail/{site.domain}-turn.cfg.lua"] = {f"turn@{generation}"}
+    if "coturn" in roles:
+        files[f"/etc/coturn/certs/turn.{site.domain}.key"] = {f"tls/turn/{name}@{generation}"}
+        # Credentials that were given before a rotation are good until they expire.
+        files["/etc/turnserver.conf"] = {f"turn@{number}" for number in range(1, generation + 1)}
     if "prosody" in roles:
         files[f"/etc/prosody/certs/auth.{site.domain}.key"] = {f"tls/prosody@{generation}"}
     if "jicofo" in roles:
@@ -36,8 +45,8 @@ def problems(found: dict[str, tuple[set[str], str]], wanted: dict[str, set[str]]
 def test_a_rotation_of_all_secrets_leaves_none_behind(site):
     """With -vvv and --diff; the processes of the controller and of all hosts are looked at all along."""
     secrets = Secrets(site)
-    # The authority is rotated with the root key only.
-    wish = {"jitsi_secret_generations": {label: 2 for label in secrets.labels if label != "tls/ca"}}
+    # The authority is rotated with the root key only, and an issuer with what it issues.
+    wish = {"jitsi_secret_generations": {label: 2 for label in secrets.labels if not label.startswith(("tls/ca", "tls/issuer/"))}}
     try:
         with secrets.watch() as watch:
             done = site.playbook("campus.jitsi.site", "-vvv", "--diff", variables=wish)
