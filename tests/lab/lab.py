@@ -545,6 +545,8 @@ def main(arguments: list[str] | None = None) -> int:
     verb = verbs.add_parser("base", help="build the base images, so that the first `up` is quick")
     verb.add_argument("suite", nargs="*", default=sorted(SUITES))
     verbs.add_parser("list", help="what runs")
+    verb = verbs.add_parser("show", help="a lab as `up` printed it")
+    verb.add_argument("name")
     verbs.add_parser("doctor", help="say whether a lab can work on this machine")
     verb = verbs.add_parser("ssh", help="a shell on a host, or a command")
     verb.add_argument("name")
@@ -585,6 +587,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.verb == "base":
             for suite in options.suite:
                 print(base_image(suite))
+        elif options.verb == "show":
+            print(json.dumps(Lab(lab_id(options.name)).load(), indent=1))
         elif options.verb == "list":
             for lab in all_labs():
                 for name, host in lab.load().get("hosts", {}).items():

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import threading
+import time
 import typing as t
 
 import yaml
@@ -149,75 +152,85 @@ class Watch:
     """Looks at the command line and the environment of every process, many times a second, until it is left.
 
     The hosts of a lab share this machine's kernel, and their processes are seen from here, beside those of the controller.
+    Processes of other labs are passed over.
     """
 
     def __init__(self, secrets: Secrets):
         self.secrets = secrets
+        self.lines: list[str] = []
         self.seen: dict[str, t.Any] = {}
 
     def __enter__(self) -> Watch:
-        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        lab = json.loads(subprocess.run([str(CHECKOUT / "tests/lab/lab.py"), "show", os.environ["CAMPUS_LAB"]], stdout=subprocess.PIPE, check=True).stdout)
+        self._process = subprocess.Popen([sys.executable, __file__, lab["id"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._process.stdin.write(self.secrets.message() + "\n")
         self._process.stdin.flush()
         assert self._process.stdout.readline() == "ready\n"
+        self._reader = threading.Thread(target=lambda: self.lines.extend(iter(self._process.stdout.readline, "")), daemon=True)
+        self._reader.start()
         return self
 
     def __exit__(self, *_what: object) -> None:
-        output, _nothing = self._process.communicate(timeout=30)
-        self.seen = json.loads(output)
+        self._process.stdin.close()
+        self._reader.join(60)
+        self._process.wait(10)
+        self.seen = json.loads(self.lines.pop())
 
     @property
     def leaks(self) -> list[str]:
-        """`where: secret in what of which program`, without repetition."""
-        return sorted(set(self.seen["leaks"]))
+        """`HOST: secret in what of which program`, without repetition."""
+        return sorted({line.rstrip("\n") for line in self.lines})
 
 
-def watch_processes() -> None:
+def watch_processes(lab: str) -> None:
     """The program of :class:`Watch`: needles come in one line, and the end of standard input is the end of the watch."""
-    import os
-    import threading
-    import time
-
-    found = [(name, base64.b64decode(piece)) for name, piece in json.loads(sys.stdin.readline())]
-    owner = {piece: name for name, piece in found}
-    pattern = re.compile(b"|".join(re.escape(piece) for _name, piece in found))
+    needles_of = [(name, base64.b64decode(piece)) for name, piece in json.loads(sys.stdin.readline())]
+    owner = {piece: name for name, piece in needles_of}
+    pattern = re.compile(b"|".join(re.escape(piece) for _name, piece in needles_of))
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-    born: dict[str, float] = {}
-    leaks: list[str] = []
+    #: By process when it was first seen and its host; 0 for those of other labs.
+    born: dict[str, tuple[float, str]] = {}
     hosts: set[str] = set()
     passes = looked = 0
-    print("ready", flush=True)
+
+    def place(process: str) -> str:
+        """The host of a process, empty when it is of another lab."""
+        with open(f"/proc/{process}/cgroup", encoding="ascii") as handle:
+            match = re.search(r"/campus-lab-([^/\n]+)", handle.read())
+        return "controller" if match is None else match[1].removeprefix(f"{lab}-") if match[1].startswith(f"{lab}-") else ""
+
     while not over.is_set():
         now = time.monotonic()
         passes += 1
         alive = [name for name in os.listdir("/proc") if name.isdigit()]
         for process in alive:
-            age = now - born.setdefault(process, now)
-            # The young ones may become another program at any moment; the old ones are looked at twice a second.
-            if age > 0.5 and (passes + int(process)) % 256:
-                continue
-            for what in ("cmdline", "environ"):
-                try:
+            try:
+                if process not in born:
+                    born[process] = (now, place(process))
+                    hosts.add(born[process][1])
+                since, host = born[process]
+                # The young ones may become another program at any moment; the old ones are looked at now and then.
+                if not host or (now - since > 0.5 and (passes + int(process)) % 256):
+                    continue
+                for what in ("cmdline", "environ"):
                     with open(f"/proc/{process}/{what}", "rb") as handle:
                         data = handle.read()
                     looked += 1
-                    if age == 0.0 and what == "cmdline":
-                        with open(f"/proc/{process}/cgroup", encoding="ascii") as handle:
-                            hosts |= set(re.findall(r"/campus-lab-([^/\n]+)", handle.read()))
                     names = {owner[piece] for piece in pattern.findall(data)}
                     if names:
-                        with open(f"/proc/{process}/cgroup", encoding="ascii") as handle:
-                            host = re.search(r"/campus-lab-([^/\n]+)", handle.read())
-                        program = data.split(b"\0")[0].decode(errors="replace") if what == "cmdline" else process
-                        leaks.append(f"{host[1] if host else 'controller'}: {', '.join(sorted(names))} in {what} of {program}")
-                except OSError:
-                    continue
+                        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as handle:
+                            print(f"{host}: {', '.join(sorted(names))} in {what} of {handle.read().strip()}", flush=True)
+            except OSError:
+                continue
         for process in set(born) - set(alive):
             del born[process]
+        if passes == 1:
+            # What was there before is known, and what comes is met young.
+            print("ready", flush=True)
         time.sleep(0.001)
-    print(json.dumps({"leaks": leaks, "hosts": sorted(hosts), "passes": passes, "looked": looked}))
+    print(json.dumps({"hosts": sorted(hosts), "passes": passes, "looked": looked}))
 
 
 if __name__ == "__main__":
-    watch_processes()
+    watch_processes(sys.argv[1])

@@ -93,29 +93,6 @@ def test_every_bridge_has_an_account_of_its_own(site):
         assert f'USERNAME = "jvb-{name}"' in content and site.secret(f"xmpp/jvb/{name}") in content
 
 
-@pytest.mark.parametrize("role", ["prosody", "jicofo", "jvb"])
-def test_a_killed_daemon_is_back_by_itself(site, role):
-    host = site.of_one(role)
-    unit = UNITS[role]
-    before = host.check_output("systemctl show --property=MainPID --value %s", unit)
-    host.check_output("kill -KILL %s", before)
-    for _attempt in range(60):
-        now = host.check_output("systemctl show --property=MainPID --value %s", unit)
-        if now not in ("0", before) and host.service(unit).is_running:
-            break
-        time.sleep(0.5)
-    else:
-        pytest.fail(f"{unit} stays dead")
-
-
-def test_a_conference_works_after_all_that(site):
-    """Components find their way back to Prosody by themselves."""
-    end = time.monotonic() + 60
-    while not (steps := site.check())[-1].ok and time.monotonic() < end:
-        time.sleep(2)
-    works(steps)
-
-
 def test_memory_is_sized_to_the_host(site):
     for role, unit, share in (("jicofo", "jicofo", 8), ("jvb", "jitsi-videobridge2", 4)):
         host = site.of_one(role)

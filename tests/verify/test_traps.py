@@ -104,7 +104,7 @@ def test_trap_ghosts_after_a_lost_client(site, room):
     raw = socket.socket(fileno=ghost.socket.socket.detach())
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     raw.close()
-    assert wait_for(lambda: (watcher.poll(1), ghost.nick not in watcher.occupants(room.place))[1], 30, every=0)
+    assert wait_for(lambda: (watcher.poll(1), ghost.nick not in watcher.occupants(room.place))[1], 45, every=0)
 
 
 def test_trap_an_unfiltered_brewery(site):
