@@ -104,7 +104,7 @@ def test_logs_are_rotated_and_written_on(site):
                 time.sleep(0.2)
             assert "after-the-rotation" in text and "before-the-rotation" not in text
         elif role == "prosody":
-            host.check_output("prosodyctl shell %s", f'> require"prosody.util.logger".init"campus"("info", "after the rotation")'
+            host.check_output("prosodyctl shell %s", '> require"prosody.util.logger".init"campus"("info", "after the rotation")'
                               if "13." in host.check_output("prosodyctl about | grep -m1 '^Prosody '")
                               else '> require"util.logger".init"campus"("info", "after the rotation")')
             assert "after the rotation" in host.file(logs[role]).content_string
