@@ -46,7 +46,7 @@ VARIABLES: dict[str, t.Any] = {
     "coturn_max_port": 65535,
     "jitsi_tls_source": "self_signed",
     "jitsi_acme_challenge": "http",
-    "nginx_meet_behind_proxy": "false",
+    "nginx_meet_behind_proxy": False,
     "nginx_meet_http_port": 8000,
 }
 _FRONT = (("nginx_meet_behind_proxy", "false"),)

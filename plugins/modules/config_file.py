@@ -261,7 +261,8 @@ def check_systemd(module: AnsibleModule, content: str) -> list[str]:
         code, out, err = module.run_command(["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *limits, "--", *trial])
         if code:
             raise Refused(f"does not let `{' '.join(trial)}` do its work: {(err or out).strip()}; {module.params['trial_hint']}")
-    return [re.sub(r"'([^']+)' in section.*", r"`\1` is no directive of this systemd", text.removeprefix("Unknown key ").removeprefix("name ")) for text in unknown]
+    names = [text.removeprefix("Unknown key ").removeprefix("name ") for text in unknown]
+    return [re.sub(r"'([^']+)' in section.*", r"`\1` is no directive of this systemd", name) for name in names]
 
 
 def directives(content: str) -> list[str]:

@@ -171,7 +171,8 @@ def test_bad_directives(settings, said):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"MemoryMax": "4G"}, {"PrivateTmp-": None}, {"ReadWritePaths+": ["/srv"]}, {"Nice": 5}, {"ProtectHome": False}, {"IPAddressDeny": ["any"]}])
+    "settings",
+    [{}, {"MemoryMax": "4G"}, {"PrivateTmp-": None}, {"ReadWritePaths+": ["/srv"]}, {"Nice": 5}, {"ProtectHome": False}, {"IPAddressDeny": ["any"]}])
 def test_good_directives(settings):
     assert _validate.sandbox_problems({"jvb_sandbox": settings, "jvb_config": {"ProtectSytem": 1}}, validate.known_directives()) == []
 

@@ -166,11 +166,13 @@ def other_site(single):
     """Another site of the same nginx, with programs behind it."""
     host = single.host(single.of("nginx_meet")[0])
     path = "/etc/nginx/sites-enabled/campus-test.conf"
-    host.check_output("mkdir -p /srv/www /home/campus-test && echo files > /srv/www/x && echo home > /home/campus-test/x && printf %%s %s > /run/campus-test.py", SERVER)
+    host.check_output("mkdir -p /srv/www /home/campus-test && echo files > /srv/www/x && echo home > /home/campus-test/x "
+                      "&& printf %%s %s > /run/campus-test.py", SERVER)
     host.check_output("systemd-run --quiet --unit=campus-test python3 /run/campus-test.py")
     host.check_output("printf %%s %s > %s", OTHER_SITE, path)
     yield host, path
-    host.run("systemctl stop campus-test; rm -rf %s /srv/www /home/campus-test /run/campus-test* /tmp/campus-test* /var/cache/campus-test /opt/campus-test", path)
+    host.run("systemctl stop campus-test; rm -rf %s /srv/www /home/campus-test /run/campus-test* /tmp/campus-test* "
+             "/var/cache/campus-test /opt/campus-test", path)
     host.check_output("systemctl reload-or-restart nginx")
 
 
