@@ -97,6 +97,7 @@ class ActionModule(ActionBase):
             *_validate.acme_problems(variables, self._web_hosts(task_vars)),
             *self._acme_file_problems(variables),
             *_validate.front_problems(variables),
+            *self._shared_port_problems(task_vars, variables),
             *_firewall.problems(variables),
         ]
 
@@ -124,6 +125,14 @@ class ActionModule(ActionBase):
                 problem = self._pair_problem(files, servers[-1].domain)
                 found += [f"TURN over TLS on {host}: {problem}"] if problem else []
         return [*_validate.turn_host_problems(servers, domain, in_dns), *found]
+
+    def _shared_port_problems(self, task_vars, variables) -> list[str]:
+        try:
+            placed = place_roles(task_vars.get("groups") or {})
+        except ValueError:
+            return []  # said by _place_problems
+        problem = _validate.shared_port_problem(variables, task_vars.get("inventory_hostname", ""), placed["nginx_meet"], placed["coturn"])
+        return [problem] if problem else []
 
     def _web_hosts(self, task_vars) -> list[str]:
         try:

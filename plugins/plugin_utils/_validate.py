@@ -156,6 +156,19 @@ def front_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     return found
 
 
+def shared_port_problem(variables: t.Mapping[str, t.Any], host: str, web: t.Collection[str], turn: t.Collection[str]) -> str | None:
+    """What is wrong with a TURN server that shares port 443 with a site whose TLS connections come from a proxy: it is not reached there.
+
+    >>> shared_port_problem({"nginx_meet_trusted_proxies": ["192.0.2.1"]}, "meet", ["meet"], []) is None
+    True
+    """
+    shares = host in web and host in turn and is_true(variables.get("coturn_tls_443", True))
+    if shares and variables.get("nginx_meet_trusted_proxies") and not is_true(variables.get("nginx_meet_behind_proxy", False)):
+        return (f"`nginx_meet_trusted_proxies` and a TURN server on port 443 of {host} exclude each other: a proxy in front has one TLS connection "
+                "for all names; set `coturn_tls_443: false`, or give `jitsi_coturn` a host of its own.")
+    return None
+
+
 #: What other services of the installation listen on: XMPP, Prosody's HTTP, jicofo, the bridge, and nginx itself.
 OTHER_PORTS = frozenset({22, 80, 443, 3478, 4443, 5222, 5280, 5281, 5347, 5349, 8080, 8447, 8448, 8888, 9090, 10000})
 

@@ -150,6 +150,20 @@ def test_the_other_variables(variables, said):
     assert (found == []) if said is None else (len(found) == 1 and said in found[0]), found
 
 
+@pytest.mark.parametrize(
+    ("variables", "web", "turn", "said"),
+    [
+        ({"nginx_meet_trusted_proxies": ["192.0.2.1"]}, ["meet"], ["meet"], True),
+        ({"nginx_meet_trusted_proxies": ["192.0.2.1"], "coturn_tls_443": False}, ["meet"], ["meet"], False),
+        ({"nginx_meet_trusted_proxies": ["192.0.2.1"], "nginx_meet_behind_proxy": True}, ["meet"], ["meet"], False),
+        ({"nginx_meet_trusted_proxies": ["192.0.2.1"]}, ["meet"], ["turn"], False),
+        ({}, ["meet"], ["meet"], False),
+    ],
+)
+def test_a_turn_server_on_port_443_that_a_proxy_hides(variables, web, turn, said):
+    assert bool(_validate.shared_port_problem(variables, "meet", web, turn)) is said
+
+
 def test_an_unknown_profile():
     (problem,) = _validate.variable_problems({"nginx_meet_tls_profile": "old"}, known_variables())
     assert problem == "`nginx_meet_tls_profile` is 'old': take one of intermediate, modern."

@@ -109,9 +109,10 @@ def authority(folder, domain, responder):
     now, keys, names = datetime.datetime.now(datetime.timezone.utc), [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)], []
     for common in ("Authority of the test", domain):
         names.append(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)]))
+    numbers = [x509.random_serial_number() for _ in names]
     base = [x509.CertificateBuilder().subject_name(name).issuer_name(names[0]).public_key(key.public_key()).serial_number(number)
-            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=60))
-            for number, name, key in zip((1, 2), names, keys)]
+            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=90))
+            for number, name, key in zip(numbers, names, keys)]
     root = base[0].add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     where = x509.AccessDescription(x509.AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(responder))
     leaf = (base[1].add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
@@ -123,7 +124,9 @@ def authority(folder, domain, responder):
     secrets = [key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode() for key in keys]
     for name, text in (("ca.crt", texts[0]), ("ca.key", secrets[0]), ("site.crt", texts[1] + texts[0]), ("site.key", secrets[1])):
         (folder / name).write_text(text, encoding="ascii")
-    (folder / "index.txt").write_text(f"V\t{now + datetime.timedelta(days=60):%y%m%d%H%M%SZ}\t\t02\tunknown\t/CN={domain}\n", encoding="ascii")
+        (folder / name).chmod(0o600)
+    (folder / "index.txt").write_text(f"V\t{now + datetime.timedelta(days=90):%y%m%d%H%M%SZ}\t\t{numbers[1].to_bytes(20).hex().upper()}\tunknown\t/CN={domain}\n",
+                                      encoding="ascii")
 
 
 RESPONDER = """
@@ -140,6 +143,7 @@ def vary(site, tmp_path_factory):
 
     def lead(name):
         if now[0] != name:
+            now[0] = "on the way"
             text = json.dumps(VARIATIONS[name]).replace("GATEWAY", gateway(site)).replace("FOLDER", str(folder))
             if "jitsi_tls_source" in text:
                 authority(folder, site.domain, "http://127.0.0.1:8890")
