@@ -125,7 +125,8 @@ def authority(folder, domain, responder):
     for name, text in (("ca.crt", texts[0]), ("ca.key", secrets[0]), ("site.crt", texts[1] + texts[0]), ("site.key", secrets[1])):
         (folder / name).write_text(text, encoding="ascii")
         (folder / name).chmod(0o600)
-    (folder / "index.txt").write_text(f"V\t{now + datetime.timedelta(days=90):%y%m%d%H%M%SZ}\t\t{numbers[1].to_bytes(20).hex().upper()}\tunknown\t/CN={domain}\n",
+    number = numbers[1].to_bytes(20).hex().upper()
+    (folder / "index.txt").write_text(f"V\t{now + datetime.timedelta(days=90):%y%m%d%H%M%SZ}\t\t{number}\tunknown\t/CN={domain}\n",
                                       encoding="ascii")
 
 
