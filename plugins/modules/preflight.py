@@ -204,7 +204,8 @@ def pin_problems(module: AnsibleModule) -> list[str]:
 
 
 #: With routes, where servers of nginx listen instead of port 443, and where connections of a route pass through, on loopback.
-INNER_PORT, ROUTE_PORT = 8447, 8448
+INNER_PORT = 8447
+ROUTE_PORT = 8448
 
 
 def front_problems(host: str, domain: str, listening: t.Mapping[tuple[str, int], str], stream_block: bool) -> list[str]:
