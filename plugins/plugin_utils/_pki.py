@@ -28,9 +28,10 @@ except ImportError:  # said by _secrets.derive, which everything here needs firs
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import derive
 
 CA_DAYS = 30 * 365
-#: An administrator who never runs Ansible again has no outage for as long: a Debian release gets security fixes for five years.
-#: Runs renew an issuer when a third of that is left.
+#: Without Ansible nobody renews an issuer: a host goes on for as long as its Debian release gets security fixes, five years.
 ISSUER_DAYS = 5 * 365
+#: A run renews an issuer that is a year old, so that whichever run was the last, there are four years after it.
+ISSUER_RENEWAL = datetime.timedelta(days=365)
 #: Clocks differ; a certificate is valid from an hour before it was made.
 BACKDATE = datetime.timedelta(hours=1)
 #: Order of NIST P-256 (SEC 2, section 2.4.2).
@@ -152,7 +153,7 @@ def make_issuer(ca: x509.Certificate, root: bytes, key: t.Any, names: t.Sequence
 
 def issuer_reason(text: str | None, ca: x509.Certificate, key: t.Any, names: t.Sequence[str], excluded: t.Sequence[str],
                   now: datetime.datetime) -> str | None:
-    """Why the issuer in ``text`` must be made anew; None when it is good. As with what it issues, a third of its life is time to."""
+    """Why the issuer in ``text`` must be made anew; None when it is good."""
     try:
         issuer = x509.load_pem_x509_certificate((text or "").encode())
         issuer.verify_directly_issued_by(ca)
@@ -164,9 +165,8 @@ def issuer_reason(text: str | None, ca: x509.Certificate, key: t.Any, names: t.S
     have = [{name.value for name in part or [] if isinstance(name, x509.DNSName)} for part in (limits.permitted_subtrees, limits.excluded_subtrees)]
     if have != [set(names), set(excluded)]:
         return "its names have changed"
-    left = issuer.not_valid_after_utc - now
-    if left < (issuer.not_valid_after_utc - issuer.not_valid_before_utc) / 3:
-        return f"it has {max(left.days, 0)} days left"
+    if now - issuer.not_valid_before_utc > ISSUER_RENEWAL:
+        return f"it is {(now - issuer.not_valid_before_utc).days} days old"
     return None
 
 
