@@ -441,10 +441,21 @@ def test_the_secret_is_rotated_with_an_overlap_and_quotas_are_kept(turn):
             assert allocate_soon(turn, name, (user, password))
         assert turn.site.invocation("meet", "prosody") == prosody
         assert stays.services()
-        turn.run({**variables, "coturn_previous_secrets": 0, "jitsi_privacy": "strict"})
+        # The former secret is known to somebody; and the servers are behind NAT all of a sudden.
+        generations = variables["jitsi_secret_generations"]
+        turn.run({"jitsi_secret_generations": generations, "coturn_previous_secrets": 0, "jitsi_privacy": "strict",
+                  "coturn_public_addresses": ["203.0.113.7"]})
         for name in (EAST, WEST):
             assert refused(turn, name, former[name]) == UNAUTHORIZED
-            assert turn.allocate(name, turn.credentials(name))
+            with turn.relay(name) as one, turn.relay(name) as other:
+                here, there = one.allocate(*turn.credentials(name)), other.allocate(*turn.credentials(name))
+                assert here[0] == there[0] == "203.0.113.7"
+                one.permit(there[0])
+                other.permit(here[0])
+                one.send(*there, b"through the address that others see")
+                assert other.receive(5) == b"through the address that others see"
+                one.free()
+                other.free()
         said_after_a_refusal(turn, nothing=True)
     finally:
         turn.run({})
