@@ -100,6 +100,18 @@ def test_every_trap_has_its_row_and_every_row_its_test():
     assert traps - written == set()
 
 
+def test_every_promise_has_its_test():
+    """docs/security.md: a row without a test that is there is no promise."""
+    there = {name for folder in ("unit", "verify") for path in (CHECKOUT / "tests" / folder).glob("test_*.py")
+             for name in re.findall(r"(?m)^def (test_\w+)", path.read_text(encoding="utf-8"))}
+    promises = (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8").partition("## Not promised")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| ") and not line.startswith(("| promise |", "| --- |"))]
+    assert rows
+    for row in rows:
+        named = set(re.findall(r"`(test_\w+)`", row))
+        assert named and named <= there, row
+
+
 def test_every_role_and_plugin_has_a_page_in_ansible_doc():
     """From the installed archive, as users have it."""
     collections = CHECKOUT / ".build" / "collections"
