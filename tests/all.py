@@ -56,6 +56,7 @@ def steps() -> list[Step]:
         Step("default:bookworm", ["tests/scenario.py", "default:bookworm", "test"], lint=False),
         Step("tls", ["tests/scenario.py", "tls", "test"], lint=False),
         Step("coturn", ["tests/scenario.py", "coturn", "test"], lint=False),
+        Step("perimeter", ["tests/scenario.py", "perimeter", "test"], lint=False),
         Step("lab", [str(binaries / "pytest"), "tests/lab", "-q", "--durations=5"], lint=False),
         Step("unit", [str(binaries / "pytest"), "tests/unit", "tests/standins", "-q", "--numprocesses=2", "--durations=10"]),
         Step("sanity", ["tests/tool.py", "sanity"]),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -89,7 +90,8 @@ class ActionModule(ActionBase):
             confirmed = self._step("confirm")
         except AnsibleConnectionFailure as error:
             sentence = f"{host}: with the new rules no new SSH connection to it is possible"
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
+            # What ssh itself said, of all that Ansible says around it.
+            reason = (re.findall(r"ssh: ([^\r\n\"]+)", str(error)) or ["no answer"])[-1].strip()
             while time.monotonic() < end:
                 time.sleep(1)
                 try:
@@ -97,8 +99,8 @@ class ActionModule(ActionBase):
                 except AnsibleConnectionFailure:
                     continue
                 raise AnsibleActionFail(f"{sentence} ({reason}), so it went back to the rules that it had. Look at `jitsi_ssh_sources` and "
-                                        "at the port that its sshd listens on.") from error
+                                        "at the port that its sshd listens on.") from None
             raise AnsibleActionFail(f"{sentence} ({reason}), and it cannot be reached after the time when it should have gone back to its "
-                                    "old rules either. Look at its console.") from error
+                                    "old rules either. Look at its console.") from None
         if confirmed.get("failed"):
             raise AnsibleActionFail(f"{host}: {confirmed['msg']}")

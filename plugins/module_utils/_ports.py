@@ -44,6 +44,7 @@ class Port(t.NamedTuple):
 VARIABLES: dict[str, t.Any] = {
     "coturn_min_port": 49152,
     "coturn_max_port": 65535,
+    "coturn_tls_443": "true",
     "jitsi_tls_source": "self_signed",
     "jitsi_acme_challenge": "http",
     "nginx_meet_behind_proxy": False,
@@ -66,7 +67,8 @@ PORTS = (
     Port("coturn", "3478", "udp", (EVERYBODY,), "STUN and TURN", "turnserver"),
     Port("coturn", "3478", "tcp", (EVERYBODY,), "TURN over TCP", "turnserver"),
     Port("coturn", "5349", "tcp", (EVERYBODY,), "TURN over TLS", "turnserver"),
-    Port("coturn", "443", "tcp", (EVERYBODY,), "TURN over TLS, where nothing else is let out", "turnserver", alone="nginx_meet"),
+    Port("coturn", "443", "tcp", (EVERYBODY,), "TURN over TLS, where nothing else is let out", "turnserver", alone="nginx_meet",
+         when=(("coturn_tls_443", "true"),)),
     Port("coturn", "80", "tcp", (EVERYBODY,), "challenges of ACME", "certbot", alone="nginx_meet",
          when=(("jitsi_tls_source", "acme"), ("jitsi_acme_challenge", "http")), local=False),
     Port("coturn", "{coturn_min_port}-{coturn_max_port}", "udp", (EVERYBODY,), "relayed media", "turnserver", local=False),

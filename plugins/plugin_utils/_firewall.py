@@ -235,7 +235,7 @@ def meant(row: _ports.Port, host: str, placed: t.Mapping[str, t.Sequence[str]], 
           monitoring: t.Sequence[str] = ()) -> str:
     """Who may reach a row's port on a host, in words.
 
-    >>> meant(_ports.PORTS[4], "core", {"prosody": ["core"], "jicofo": ["core"], "jvb": ["bridge1", "bridge2"]})
+    >>> meant(_ports.rows(["prosody"])[1], "core", {"prosody": ["core"], "jicofo": ["core"], "jvb": ["bridge1", "bridge2"]})
     'bridge1, bridge2'
     """
     names = sorted({other for role in row.who for other in placed.get(role, ()) if other != host})

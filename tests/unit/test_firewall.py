@@ -14,7 +14,7 @@ from ansible_collections.campus.jitsi.plugins.module_utils import _ports, _socke
 from ansible_collections.campus.jitsi.plugins.modules import firewall_rules, preflight
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _status
 from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ADDRESSES = {"core": ["192.0.2.1", "2001:db8::1"], "web": ["192.0.2.2"], "bridge1": ["192.0.2.3", "2001:db8::3"], "bridge2": ["192.0.2.4"],
@@ -80,7 +80,7 @@ def test_the_default_of_a_variable_is_that_of_its_role():
     for path in roles.glob("*/defaults/main.yml"):
         defaults.update(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     for name, value in _ports.VARIABLES.items():
-        assert defaults.get(name, value) == value, name
+        assert str(defaults.get(name, value)).lower() == str(value).lower(), name
 
 
 FACTS = {
@@ -236,6 +236,7 @@ def test_nft_takes_the_table_also_over_another_one(nft, host):
     assert nft(firewall_rules.GONE + listed) == listed
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(networks, min_size=1, max_size=5))
 def test_nft_takes_any_addresses(nft, addresses):
     sources = tuple(ipaddress.ip_network(address) for address in addresses)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -10,6 +11,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import sys
 import time
 import typing as t
 
@@ -18,6 +20,9 @@ import testinfra
 import yaml
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "tests" / "lab"))
+import lab  # noqa: E402
+
 #: Results in a form that can be read back.
 JSON = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 UNITS = {"prosody": "prosody", "jicofo": "jicofo", "jvb": "jitsi-videobridge2", "nginx_meet": "nginx"}
@@ -132,6 +137,23 @@ class Site:
         host = self.hosts[name]
         options = [word for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR") for word in ("-o", option)]
         return ["ssh", "-i", host["ansible_private_key_file"], *options, f"root@{host['ansible_host']}", *map(shlex.quote, words)]
+
+    def network_of(self, name: str) -> list[str]:
+        """The words before a command of this machine that has it run in the network of a host of the lab."""
+        machine = f"--machine={lab.lab_id(os.environ['CAMPUS_LAB'])}-{name}".encode()
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if machine in (entry / "cmdline").read_bytes().split(b"\0"):
+                        children = (entry / "task" / entry.name / "children").read_text(encoding="ascii").split()
+                        if children:
+                            return ["nsenter", f"--target={children[0]}", "--net", "--"]
+        raise AssertionError(f"{name} does not run")
+
+    def addresses(self, name: str) -> tuple[str, str]:
+        """The addresses of a host, of IPv4 and of IPv6."""
+        host = lab.Lab(lab.lab_id(os.environ["CAMPUS_LAB"])).load()["hosts"][name]
+        return host["address"], host["address6"]
 
     def on(self, name: str, script: str, *words: str, timeout: float = 60) -> str:
         """What a Python script prints on a host. It goes there by standard input, so secrets in it are in no command line."""

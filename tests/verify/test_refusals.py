@@ -90,6 +90,24 @@ REFUSALS = {
         ["`jvb_drain_timeout` is no whole number but a text: write one without quotes or unit.",
          "`jitsi_secret_generations['xmpp/focus']` is '2': give a whole number from 1 up, without quotes."],
     ),
+    "a firewall that is not known": (
+        {**GOOD, "jitsi_firewall": "ufw", "jitsi_firewall_open": ["8443/sctp"]}, {}, [],
+        ["`jitsi_firewall` is 'ufw': take one of none, nftables.",
+         "`jitsi_firewall_open[0]` is '8443/sctp': its protocol is 'sctp': take tcp or udp, as in `8443/tcp`."],
+    ),
+    "sources and ports that are none": (
+        {**GOOD, "jitsi_firewall": "nftables", "jitsi_ssh_sources": ["10.0.0.1/24"], "jitsi_monitoring_sources": ["grafana.example.edu"],
+         "jitsi_firewall_open": ["99999/tcp"]}, {}, [],
+        ["`jitsi_ssh_sources[0]` is '10.0.0.1/24': it names one address in a network: write `10.0.0.0/24` for all of it or `10.0.0.1` for that one.",
+         "`jitsi_monitoring_sources[0]` is 'grafana.example.edu': give an address or a network such as `192.0.2.7` or `2001:db8::/32`; names are not "
+         "known before the network is up.",
+         "`jitsi_firewall_open[0]` is '99999/tcp': give a port from 1 to 65535, or a range such as `6000-6010`."],
+    ),
+    "monitoring without a firewall": (
+        {**GOOD, "jitsi_monitoring_sources": ["192.0.2.7"]}, {}, ["--tags", "jvb"],
+        ["`jitsi_monitoring_sources` is set and there is no firewall that would keep others out: set `jitsi_firewall: nftables` or leave "
+         "`jitsi_monitoring_sources` out."],
+    ),
     "everything at once": (
         {"jitsi_domain": "Meet_1.example.edu", "jitsi_apt_repository": "https://mirror.example.edu", "jitsi_unknown_keys": "ignore",
          "jitsi_domian": 1},
