@@ -379,7 +379,7 @@ def descriptions() -> list[dict[str, t.Any]]:
 def main(words: list[str]) -> int:
     """Do what the timer or certbot asks for, for every certificate, also when one of them fails."""
     if words not in (["renew"], ["deploy"]):
-        print(__doc__, file=sys.stderr)
+        sys.stderr.write(__doc__ + "\n")
         return 2
     if words == ["deploy"]:
         # certbot runs this for every lineage that was renewed with it.
@@ -393,14 +393,14 @@ def main(words: list[str]) -> int:
             try:
                 done = bring(description, time.time())
                 if done:
-                    print(f"{description['certificate']} is new: {done}")
+                    sys.stdout.write(f"{description['certificate']} is new: {done}\n")
                 if reload_if_older(description):
-                    print(f"{description['service']} was reloaded")
+                    sys.stdout.write(f"{description['service']} was reloaded\n")
             except (CertificateError, OSError, KeyError) as error:
-                print(f"{description['certificate']}: {error}", file=sys.stderr)
+                sys.stderr.write(f"{description['certificate']}: {error}\n")
                 failed = 1
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))
