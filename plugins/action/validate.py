@@ -80,7 +80,7 @@ class ActionModule(ActionBase):
         single = (
             _validate.domain_problem(variables.get("jitsi_domain")),
             _validate.os_problem(host, task_vars.get("ansible_facts") or {}),
-            self._certificate_problem(variables),
+            self._certificate_problem(variables, task_vars),
         )
         return [
             *(sentence for sentence in single if sentence),
@@ -171,9 +171,14 @@ class ActionModule(ActionBase):
         return (f"`{name}`: everybody on this machine can read {path} (mode {mode:04o}): run `chmod o= {path}`, or encrypt it with "
                 "`ansible-vault encrypt`.")
 
-    def _certificate_problem(self, variables) -> str | None:
+    def _certificate_problem(self, variables, task_vars) -> str | None:
         if variables.get("jitsi_tls_source") != "files":
             return None
+        roles = {name.rpartition(".")[2] for name in task_vars.get("ansible_play_role_names") or ()}
+        if "coturn" in roles and "nginx_meet" not in roles:
+            # A play of TURN servers, of this installation or of another service: there need not be a web site at all.
+            files = {name: variables.get(name) for name in ("coturn_certificate_file", "coturn_key_file")}
+            return self._pair_problem(files, variables.get("coturn_domain") or "")
         files = {name: variables.get(name) for name in ("jitsi_tls_certificate_file", "jitsi_tls_key_file")}
         return self._pair_problem(files, variables.get("jitsi_domain") or "")
 

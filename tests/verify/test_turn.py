@@ -17,7 +17,9 @@ import time
 import warnings
 
 import pytest
+import yaml
 from conftest import CHECKOUT, JSON, works
+from test_refusals import pair
 
 from ansible_collections.campus.jitsi.plugins.module_utils._conference import read_config, transport_of
 from ansible_collections.campus.jitsi.plugins.module_utils._turn import Relay, TurnError, rest_credentials
@@ -475,6 +477,34 @@ def allocate_soon(turn, name: str, credentials: tuple[str, str]) -> tuple[str, i
                 raise
         time.sleep(0.5)
     raise AssertionError("no address became free")
+
+
+def test_the_role_alone_serves_another_service(turn, tmp_path):
+    """The example of its README: a secret and a certificate of somebody else's, and nothing of an installation."""
+    certificate, key = pair(["turn.example.org"])
+    (tmp_path / "turn.crt").write_text(certificate, encoding="ascii")
+    (tmp_path / "turn.key").write_text(key, encoding="ascii")
+    variables = {
+        "jitsi_domain": "example.org", "coturn_domain": "turn.example.org", "coturn_secret": "s" * 24, "jitsi_tls_source": "files",
+        "jitsi_tls_certificate_file": "{{ inventory_dir }}/turn.crt", "jitsi_tls_key_file": "{{ inventory_dir }}/turn.key",
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"turn": {"hosts": {"relay": turn.site.hosts["relay"]}}}), encoding="utf-8")
+    play = {"name": "A TURN server", "hosts": "turn", "vars": variables, "roles": ["campus.jitsi.coturn"]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    try:
+        for changes in (True, False):
+            done = turn.site.playbook(str(tmp_path / "play.yml"), inventory=tmp_path / "hosts.yml")
+            assert done.code == 0 and (done.changed > 0) == changes, done.output
+        context = ssl.create_default_context(cafile=str(tmp_path / "turn.crt"))
+        for port, transport in ((3478, "udp"), (3478, "tcp"), (443, "tls"), (5349, "tls")):
+            with Relay("turn.example.org", port, transport, address=turn.address(WEST), context=context) as relay:
+                assert relay.allocate(*turn.own(secret="s" * 24))
+                relay.free()
+        assert refused(turn, WEST, turn.own()) == UNAUTHORIZED
+        assert not (tmp_path / ".jitsi").exists()
+    finally:
+        turn.run({}, "--limit", "relay")
+    assert turn.allocate(WEST, turn.own())
 
 
 ADDRESS = re.compile(r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b|\b[0-9a-f]{1,4}:[0-9a-f:]*:[0-9a-f:]*\b")
