@@ -484,6 +484,7 @@ def test_the_role_alone_serves_another_service(turn, tmp_path):
     certificate, key = pair(["turn.example.org"])
     (tmp_path / "turn.crt").write_text(certificate, encoding="ascii")
     (tmp_path / "turn.key").write_text(key, encoding="ascii")
+    (tmp_path / "turn.key").chmod(0o600)
     variables = {
         "jitsi_domain": "example.org", "coturn_domain": "turn.example.org", "coturn_secret": "s" * 24, "jitsi_tls_source": "files",
         "jitsi_tls_certificate_file": "{{ inventory_dir }}/turn.crt", "jitsi_tls_key_file": "{{ inventory_dir }}/turn.key",
