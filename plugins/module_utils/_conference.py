@@ -237,7 +237,6 @@ class Check:
         skipped = "".join(f"; {where} not asked, {why}" for where, why in bad)
         return ", ".join(good) + " answered" + skipped
 
-
     def turn(self) -> str:
         services = self.sessions[1].services(self.timeout)
         wanted = [service for service in services or [] if service.get("type") in ("turn", "turns")]

@@ -71,7 +71,7 @@ def matrix(
     :param opened: ``jitsi_firewall_open``
     :param clients: the ports that the kernel gives to programs that want any: UDP there is somebody's question
     """
-    found, known = [], {(number, protocol) for number, protocol in _ports.CLIENTS}
+    found, known = [], set(_ports.CLIENTS)
     for row in _ports.rows(_firewall.roles_of(host, placed), variables):
         for first, last in [(port, port) for port in ssh_ports] if not row.role else [_ports.span(row, variables)]:
             here = [one for one in listeners if one.protocol == row.protocol and first <= one.port <= last]
