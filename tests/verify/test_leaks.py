@@ -107,7 +107,7 @@ def test_a_secret_in_a_process_would_be_found(site, planted, how):
         end = time.monotonic() + 60
         while not watch.lines and time.monotonic() < end:
             time.sleep(0.05)
-        site.host(name).check_output("kill -KILL %s", process)
+        site.host(name).check_output("kill -KILL %s", str(process))
     assert [leak for leak in watch.leaks if leak.startswith(f"{name}: xmpp/focus@7 in {'environ' if 'env' in how else 'cmdline'} of ")], watch.seen
 
 
