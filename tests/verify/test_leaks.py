@@ -95,8 +95,8 @@ def write(path, data, mode=0o600):
 """
 
 
-@pytest.mark.parametrize("how", ["['sh', '-c', 'sleep 60; true', 'x', SECRET]", "['sleep', '60'], env={**os.environ, 'PASSWORD': SECRET}",
-                                 "['sh', '-c', 'sleep 60; true', 'x', base64.b64encode(b'\\0focus\\0' + SECRET.encode()).decode()]"],
+@pytest.mark.parametrize("how", ["['python3', '-c', 'import time; time.sleep(60)', SECRET]", "['sleep', '60'], env={**os.environ, 'PASSWORD': SECRET}",
+                                 "['python3', '-c', 'import time; time.sleep(60)', base64.b64encode(b'\\0focus\\0' + SECRET.encode()).decode()]"],
                          ids=["command line", "environment", "command line in base64"])
 def test_a_secret_in_a_process_would_be_found(site, planted, how):
     secrets, password, name = planted

@@ -217,7 +217,7 @@ def test_a_site_that_writes_elsewhere_is_met_before_nginx_is_confined(single, ot
     ("line", "said"),
     [
         ("ProtectTheWorld=yes", "`ProtectTheWorld` is no directive of this systemd. The file was not changed;"),
-        ("ProtectHome=maybe", "is refused by systemd: Failed to parse ProtectHome"),
+        ("ProtectHome=maybe", "is refused by systemd: Failed to parse"),
         ("SystemCallFilter=@nonsense", "is refused by systemd: Unknown system call group"),
     ],
 )
