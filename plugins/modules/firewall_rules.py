@@ -274,11 +274,12 @@ def confirm(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
     if host.table() != host.would_be(CANDIDATE):
         host.forget_trial()
         module.fail_json(msg="The rules that are loaded are not those that were tried: somebody changed them meanwhile. Run this again.")
-    new_units = read(UNIT) != UNIT_TEXT or read(DROPIN) != DROPIN_TEXT
-    write(UNIT, UNIT_TEXT)
-    write(DROPIN, DROPIN_TEXT)
+    # systemd takes a file with a new date for one that it has not read.
+    stale = [(path, text) for path, text in ((UNIT, UNIT_TEXT), (DROPIN, DROPIN_TEXT)) if read(path) != text]
+    for path, text in stale:
+        write(path, text)
     write(FILE, read(CANDIDATE))
-    if new_units:
+    if stale:
         host.systemctl("daemon-reload")
     if not host.is_enabled():
         host.systemctl("enable", "--quiet", SERVICE)
