@@ -48,9 +48,11 @@ def shown(site: Site, name: str, port: int, asked: str = "") -> x509.Certificate
 
 
 def places(site: Site) -> list[tuple[str, int, str]]:
-    """Where Prosody and the web server show a certificate: host, port, name."""
+    """Where Prosody, the web server and TURN servers beside it show a certificate: host, port, name."""
     prosody, web = site.of("prosody")[0], site.of("nginx_meet")[0]
     found = [(web, 443, site.domain), (prosody, 5222, site.domain), (prosody, 5222, f"auth.{site.domain}")]
+    if web in site.groups.get("jitsi_coturn", ()):
+        found += [(web, 5349, f"turn.{site.domain}"), (web, 443, f"turn.{site.domain}")]
     return found + ([(prosody, 5281, site.domain)] if web != prosody else [])
 
 
@@ -187,7 +189,8 @@ def test_a_service_that_does_not_run_is_named(mine):
         done = site.playbook("campus.jitsi.certificates", environment=JSON)
     finally:
         site.host(name).check_output("systemctl start nginx")
-    assert done.code != 0 and done.failures == [f"{name} port 443 ({site.domain}) shows no certificate: Connection refused; see that nginx runs there."]
+    assert done.code != 0
+    assert f"{name} port 443 ({site.domain}) shows no certificate: Connection refused; see that nginx runs there." in done.failures[0].splitlines()
 
 
 # --- ACME ----------------------------------------------------------------------------------------------------------
@@ -280,6 +283,8 @@ def acme(site, tmp_path_factory):
 def test_one_run_gets_the_certificate_over_acme_and_the_next_asks_nobody(acme):
     site = acme.site
     assert "Pebble" in acme.issuer
+    # The TURN server's, too, although it was there before nginx, which answers for both.
+    assert all("Pebble" in shown(site, *place).issuer.rfc4514_string() for place in places(site) if place[1] in (443, 5349))
     # The conference of that run verified it with the root of the server. A second run changes nothing, and asks for nothing.
     before = acme.requests()
     done = site.playbook("campus.jitsi.site", variables=acme.variables)
@@ -433,7 +438,7 @@ def test_each_source_after_each_other_in_one_run(acme):
     from test_refusals import pair
 
     site, host = acme.site, acme.site.host(acme.web)
-    certificate, key = pair([site.domain])
+    certificate, key = pair([site.domain, f"turn.{site.domain}"])
     for name, text in (("site.crt", certificate), ("site.key", key)):
         (acme.place / name).write_text(text, encoding="ascii")
         (acme.place / name).chmod(0o600)
