@@ -162,7 +162,8 @@ def test_the_table_fails_when_a_certificate_ends_soon(mine):
     said = done.failures[0].splitlines()
     assert said[0] == (f"{name} port 5222 (auth.{site.domain}) shows a certificate that has 9 days left: its host should have renewed it: see "
                        "`journalctl -u campus.jitsi-certificates` there, or run the site playbook."), done.output
-    assert all(f"{name} port 5" in line for line in said)
+    # On one host, what the web server shows is as old.
+    assert all(line.startswith(f"{name} port ") for line in said)
 
 
 def test_trap_a_new_certificate_that_nobody_serves(mine):
