@@ -395,6 +395,25 @@ def test_where_no_relay_is_reached_nobody_sees_anybody(turn, closed, tmp_path):
 # --- what changes under a running installation ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", [EAST, WEST])
+def test_a_killed_server_is_back_by_itself(turn, name):
+    """As often as it is killed, also on a host where it has port 443."""
+    host = turn.site.host(turn.hosts[name])
+    for _time in range(2):
+        before = host.check_output("systemctl show --property=MainPID --value coturn")
+        host.check_output("kill -KILL %s", before)
+        end = time.monotonic() + 60
+        while host.check_output("systemctl show --property=MainPID --value coturn") in ("0", before) and time.monotonic() < end:
+            time.sleep(0.5)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with contextlib.suppress(TurnError, OSError):
+            assert turn.allocate(name, turn.own(), port=443, transport="tls")[0] == turn.address(name)
+            return
+        time.sleep(0.5)
+    pytest.fail("it does not relay any more")
+
+
 def test_a_new_certificate_is_served_without_a_restart(turn):
     before = turn.site.invocation("relay", "coturn")
     old = ssl.get_server_certificate((turn.address(WEST), 443))
