@@ -158,7 +158,10 @@ class ActionModule(ActionBase):
 
     def _read(self, path: str) -> str:
         """A file of the controller, which Ansible vault may encrypt."""
-        with open(self._loader.get_real_file(unfrackpath(path)), encoding="utf-8") as handle:
+        path = unfrackpath(path)
+        # Ansible says in three lines what the system says in three words.
+        os.stat(path)
+        with open(self._loader.get_real_file(path), encoding="utf-8") as handle:
             return handle.read()
 
     def _key_mode_problem(self, name: str, path: str) -> str | None:
