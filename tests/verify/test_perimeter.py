@@ -23,18 +23,33 @@ from conftest import JSON, settled, works
 from ansible_collections.campus.jitsi.plugins.module_utils import _ports
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _topology
 
-FAST = ["-n", "-Pn", "-T5", "--min-rate", "20000", "--max-retries", "2", "-oG", "-"]
+FAST = ["-T5", "--min-rate", "20000", "--max-retries", "2"]
+PATIENT = ["-T3", "--max-retries", "5"]
 SERVICE = "campus.jitsi-firewall.service"
 TABLE = "nft --stateless --terse list table inet campus_jitsi"
 
 
 def scan(addresses, prefix=(), ports="1-65535"):
-    """The open TCP ports of each address, by address."""
+    """The open TCP ports of each address, by address.
+
+    All ports in haste, in which a busy machine misses some answers; then those that anything is known of once more, with patience.
+    """
+    found = once(addresses, prefix, ports, FAST)
+    first, _minus, last = ports.partition("-")
+    known = {_ports.span(row)[0] for row in _ports.PORTS if row.protocol == "tcp" and row.role} | {22} | set().union(*found.values())
+    again = sorted(port for port in known if int(first) <= port <= int(last or first))
+    for address, more in once(addresses, prefix, ",".join(map(str, again)), PATIENT).items():
+        found[address] |= more
+    return found
+
+
+def once(addresses, prefix, ports, how):
+    """The open ports that nmap finds in one go."""
     found = {address: set() for address in addresses}
     for family, flags in ((".", []), (":", ["-6"])):
         targets = [address for address in addresses if family in address]
         if targets:
-            command = [*prefix, "nmap", *flags, *FAST, "-sS", "-p", ports, *targets]
+            command = [*prefix, "nmap", *flags, "-n", "-Pn", *how, "-oG", "-", "-sS", "-p", ports, *targets]
             out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
             assert "0 hosts up" not in out, out
             for address, line in re.findall(r"(?m)^Host: (\S+) \(\)\tPorts: (.*)$", out):
