@@ -429,7 +429,7 @@ def test_a_record_in_dns_instead_of_port_80(acme):
     assert host.check_output("stat -c '%U %a' /usr/local/lib/campus.jitsi/acme-dns-auth") == "root 700"
     # And certbot renews by itself in the same way.
     before = acme.shown()
-    host.check_output("certbot -q renew --force-renewal --no-random-sleep-on-renew")
+    host.check_output("certbot -q renew --force-renewal --no-random-sleep-on-renew --cert-name campus.jitsi-web")
     assert wait_until(lambda: acme.shown() != before)
 
 
