@@ -69,6 +69,9 @@ PORTS = (
     Port("coturn", "5349", "tcp", (EVERYBODY,), "TURN over TLS", "turnserver"),
     Port("coturn", "443", "tcp", (EVERYBODY,), "TURN over TLS, where nothing else is let out", "turnserver", alone="nginx_meet",
          when=(("coturn_tls_443", "true"),)),
+    # An additional listener of coturn, which 5349 is beside 443, is there for UDP, too, and nothing takes that away.
+    Port("coturn", "5349", "udp", (EVERYBODY,), "STUN and TURN, which comes with TLS on 5349", "turnserver", alone="nginx_meet",
+         when=(("coturn_tls_443", "true"),)),
     Port("coturn", "80", "tcp", (EVERYBODY,), "challenges of ACME", "certbot", alone="nginx_meet",
          when=(("jitsi_tls_source", "acme"), ("jitsi_acme_challenge", "http")), local=False),
     Port("coturn", "{coturn_min_port}-{coturn_max_port}", "udp", (EVERYBODY,), "relayed media", "turnserver", local=False),

@@ -39,7 +39,7 @@ def opened(host, groups, **keywords):
         ("web", SPLIT, {"22/tcp": "*", "80/tcp": "*", "443/tcp": "*"}),
         ("bridge1", SPLIT, {"22/tcp": "*", "10000/udp": "*"}),
         ("turn", {"jitsi": ["meet", "turn"], "jitsi_coturn": ["turn"]},
-         {"22/tcp": "*", "3478/udp": "*", "3478/tcp": "*", "5349/tcp": "*", "443/tcp": "*", "49152-65535/udp": "*"}),
+         {"22/tcp": "*", "3478/udp": "*", "3478/tcp": "*", "5349/tcp": "*", "5349/udp": "*", "443/tcp": "*", "49152-65535/udp": "*"}),
         ("meet", {"jitsi": ["meet", "bridge1"], "jitsi_jvb": ["bridge1"]},
          {"22/tcp": "*", "80/tcp": "*", "443/tcp": "*", "5222/tcp": "192.0.2.3 2001:db8::3"}),
         # jicofo of its own: it is a component as the bridges are.
