@@ -166,12 +166,17 @@ class Browser:
         return None
 
 
-def relayed_over(browser: Browser, transport: str) -> bool:
-    """Whether a browser's media goes over a TURN server, reached over that transport; the page looks every second."""
-    for _attempt in range(50):
+def relayed_over(browser: Browser, transport: str, timeout: float = 15) -> bool:
+    """Whether a browser's media goes over a TURN server, reached over that transport.
+
+    The page looks once a second, so the first look can be from before the first byte; and the other side's relay has the
+    type `prflx` until its candidate has come over XMPP, which is later than its first packet on a busy machine.
+    """
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
         pair = browser.pair() or {}
-        if pair.get("local"):
-            return (pair["local"], pair["remote"], pair["protocol"]) == ("relay", "relay", transport) and pair["bytesReceived"] > 0
+        if (pair.get("local"), pair.get("remote"), pair.get("protocol")) == ("relay", "relay", transport) and pair["bytesReceived"] > 0:
+            return True
         time.sleep(0.1)
     return False
 
