@@ -246,8 +246,7 @@ def went_on(result: dict, since: float, until: float) -> None:
 
 
 def test_a_call_between_browsers_goes_on_when_prosody_dies(once, sound, call):
-    """What they say to each other does not go through it, as long as it is away. A restart on purpose ends the call: Prosody tells every room of it.
-    When it is back it knows nobody, and clients begin anew."""
+    """What they say to each other does not go through it, as long as it is away."""
     running = call()
     host = sound.of_one("prosody")
     # Held down for longer than it takes to look.
@@ -263,6 +262,23 @@ def test_a_call_between_browsers_goes_on_when_prosody_dies(once, sound, call):
         host.check_output("rm -r %s && systemctl daemon-reload", folder)
     wait_for(lambda: host.service("prosody").is_running, 60, "Prosody stays dead")
     went_on(running.end(), since, until)
+
+
+def test_a_call_is_taken_up_again_when_prosody_restarts(once, sound, call):
+    """It takes leave of every room and comes back without knowing anybody, which no client survives with its session:
+    people's pages are loaded anew after 10 to 30 seconds, as Jitsi's client does, and find the same room without a hand."""
+    running = call()
+    host = sound.of_one("prosody")
+    host.check_output("systemctl restart prosody")
+    until = time.time() + 75
+    works(settled(sound, 60))
+    time.sleep(max(0.0, until - time.time()))
+    result = running.end()
+    went_on(result, until - 15, until)
+    for name, browser in result["browsers"].items():
+        frames = [next(iter(look["frames"].values())) for look in browser["watched"]]
+        assert None in frames or any(later < earlier for earlier, later in zip(frames, frames[1:])), f"{name} never left: {frames}"
+        assert browser["meeting"] is None or browser["meeting"]["p2p"], f"{name}: {browser['meeting']}"
 
 
 @contextlib.contextmanager
