@@ -313,7 +313,7 @@ def ports(text: str) -> str:
         lines = [f"**{title}**", "", "| host | port | open to |", "| --- | --- | --- |"]
         for host in groups["jitsi"]:
             for row in _ports.rows(_firewall.roles_of(host, placed)):
-                who = _firewall.meant(row, host, placed)
+                who = _firewall.meant(row, host, placed, _firewall.named_sources([], [], None))
                 if who != "nobody":
                     lines.append(f"| {host} | {number(row)} | {who} |")
         parts["topologies"] += "\n".join(lines) + "\n\n"

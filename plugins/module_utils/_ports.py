@@ -14,6 +14,7 @@ EVERYBODY = "everybody"
 NOBODY = "nobody"
 MONITORING = "monitoring"
 ADMINISTRATORS = "administrators"
+PROXIES = "proxies"
 
 
 class Port(t.NamedTuple):
@@ -49,6 +50,7 @@ VARIABLES: dict[str, t.Any] = {
     "jitsi_acme_challenge": "http",
     "nginx_meet_behind_proxy": False,
     "nginx_meet_http_port": 8000,
+    "nginx_meet_trusted_proxies": [],
 }
 _FRONT = (("nginx_meet_behind_proxy", "false"),)
 COMPONENTS = ("jicofo", "jvb", "jibri", "jigasi")
@@ -56,7 +58,7 @@ PORTS = (
     Port("", "{ssh}", "tcp", (ADMINISTRATORS,), "SSH, for Ansible and for you", "sshd"),
     Port("nginx_meet", "80", "tcp", (EVERYBODY,), "the way to HTTPS, and challenges of ACME", "nginx", when=_FRONT),
     Port("nginx_meet", "443", "tcp", (EVERYBODY,), "the web client, signalling of browsers, and TURN that shares the host", "nginx", when=_FRONT),
-    Port("nginx_meet", "{nginx_meet_http_port}", "tcp", (EVERYBODY,), "the web client for the proxies that have TLS; nginx refuses others", "nginx",
+    Port("nginx_meet", "{nginx_meet_http_port}", "tcp", (PROXIES,), "the web client for the proxies that have TLS; nginx refuses others, too", "nginx",
          when=(("nginx_meet_behind_proxy", "true"),)),
     Port("prosody", "5222", "tcp", COMPONENTS, "XMPP of the components, over TLS", "prosody"),
     Port("prosody", "5280", "tcp", (NOBODY,), "signalling of browsers, from nginx on the same host", "prosody"),

@@ -207,42 +207,53 @@ def openings(
     :raises ValueError: a source or a port cannot be read
     :raises KeyError: the addresses of a host are not known
     """
-    found = []
+    found, named = [], named_sources(ssh_sources, monitoring, variables)
     for row in _ports.rows(roles_of(host, placed), variables):
         spans = [(port, port) for port in ssh_ports] if row.port == "{ssh}" else [_ports.span(row, variables)]
-        sources = allowed(row, host, placed, addresses, ssh_sources, monitoring)
+        sources = allowed(row, host, placed, addresses, named)
         if sources is not None:
             found += [Opening(row.protocol, first, last, sources, f"{row.role or 'SSH'}, for {' '.join(row.who)}") for first, last in spans]
     return found + [parse_open(item) for item in opened]
 
 
+def named_sources(ssh_sources: t.Sequence[str], monitoring: t.Sequence[str], variables: t.Mapping[str, t.Any] | None) -> dict[str, t.Sequence[str]]:
+    """Addresses and networks by the word of the table of ports that stands for them.
+
+    >>> named_sources([], ["192.0.2.9"], {"nginx_meet_trusted_proxies": ["192.0.2.10"]})
+    {'administrators': [], 'monitoring': ['192.0.2.9'], 'proxies': ['192.0.2.10']}
+    """
+    return {_ports.ADMINISTRATORS: ssh_sources, _ports.MONITORING: monitoring, _ports.PROXIES: (variables or {}).get("nginx_meet_trusted_proxies") or []}
+
+
 def allowed(row: _ports.Port, host: str, placed: t.Mapping[str, t.Sequence[str]], addresses: t.Mapping[str, t.Sequence[str]],
-            ssh_sources: t.Sequence[str], monitoring: t.Sequence[str]) -> tuple[Network, ...] | None:
-    """From where a row's port may be reached: networks, none of them for everybody, or None for nobody."""
+            named: t.Mapping[str, t.Sequence[str]]) -> tuple[Network, ...] | None:
+    """From where a row's port may be reached: networks, none of them for everybody, or None for nobody.
+
+    :param named: of :func:`named_sources`; without administrators everybody may try
+    """
     if row.who == (_ports.EVERYBODY,):
         return ()
     if row.who == (_ports.NOBODY,):
         return None
-    if row.who == (_ports.ADMINISTRATORS,):
-        return tuple(map(parse_source, ssh_sources))
-    if row.who == (_ports.MONITORING,):
-        return tuple(map(parse_source, monitoring)) or None
+    if row.who[0] in named:
+        return tuple(map(parse_source, named[row.who[0]])) or (() if row.who == (_ports.ADMINISTRATORS,) else None)
     hosts = sorted({other for role in row.who for other in placed.get(role, ()) if other != host})
     return tuple(parse_source(text) for other in hosts for text in addresses[other]) or None
 
 
-def meant(row: _ports.Port, host: str, placed: t.Mapping[str, t.Sequence[str]], ssh_sources: t.Sequence[str] = (),
-          monitoring: t.Sequence[str] = ()) -> str:
+def meant(row: _ports.Port, host: str, placed: t.Mapping[str, t.Sequence[str]], named: t.Mapping[str, t.Sequence[str]]) -> str:
     """Who may reach a row's port on a host, in words.
 
-    >>> meant(_ports.rows(["prosody"])[1], "core", {"prosody": ["core"], "jicofo": ["core"], "jvb": ["bridge1", "bridge2"]})
+    :param named: of :func:`named_sources`
+
+    >>> meant(_ports.rows(["prosody"])[1], "core", {"prosody": ["core"], "jicofo": ["core"], "jvb": ["bridge1", "bridge2"]}, {})
     'bridge1, bridge2'
     """
+    if row.who[0] in named:
+        return ", ".join(named[row.who[0]]) or ("everybody" if row.who == (_ports.ADMINISTRATORS,) else "nobody")
     names = sorted({other for role in row.who for other in placed.get(role, ()) if other != host})
     return {
         _ports.EVERYBODY: "everybody",
-        _ports.ADMINISTRATORS: ", ".join(ssh_sources) or "everybody",
-        _ports.MONITORING: ", ".join(monitoring) or "nobody",
         _ports.NOBODY: "nobody",
     }.get(row.who[0], ", ".join(names) or "nobody")
 

@@ -72,11 +72,12 @@ def matrix(
     :param clients: the ports that the kernel gives to programs that want any: UDP there is somebody's question
     """
     found, known = [], set(_ports.CLIENTS)
+    named = _firewall.named_sources(ssh_sources, monitoring, variables)
     for row in _ports.rows(_firewall.roles_of(host, placed), variables):
         for first, last in [(port, port) for port in ssh_ports] if not row.role else [_ports.span(row, variables)]:
             here = [one for one in listeners if one.protocol == row.protocol and first <= one.port <= last]
             known |= {(one.port, one.protocol) for one in here}
-            found.append(line(row, first, last, here, host, placed, covered, ssh_sources, monitoring))
+            found.append(line(row, first, last, here, host, placed, covered, named))
     for one in map(_firewall.parse_open, opened):
         here = [other for other in listeners if other.protocol == one.protocol and one.first <= other.port <= one.last]
         known |= {(other.port, other.protocol) for other in here}
@@ -95,9 +96,9 @@ def matrix(
 
 
 def line(row: _ports.Port, first: int, last: int, here: t.Sequence[Listener], host: str, placed: t.Mapping[str, t.Sequence[str]],
-         covered: bool, ssh_sources: t.Sequence[str], monitoring: t.Sequence[str]) -> Line:
+         covered: bool, named: t.Mapping[str, t.Sequence[str]]) -> Line:
     """The line of one row of the table of ports."""
-    meant = _firewall.meant(row, host, placed, ssh_sources, monitoring)
+    meant = _firewall.meant(row, host, placed, named)
     start = (row.role or "SSH", _ports.shown(first, last, row.protocol), where([one.address for one in here]))
     outside = [one for one in here if not is_loopback(one.address)]
     strangers = [one.command for one in here if one.command and row.mark not in one.command]

@@ -334,6 +334,14 @@ def test_questions_of_programs_are_no_services():
     assert {"40000/udp", "68/udp", "161/udp"} & set(matrix("core", SPLIT, listeners)) == {"161/udp"}
 
 
+def test_behind_a_proxy_only_the_proxies_reach_the_web():
+    front = {"nginx_meet_behind_proxy": True, "nginx_meet_trusted_proxies": ["192.0.2.10", "2001:db8:1::/64"]}
+    assert opened("web", SPLIT, variables=front) == {"22/tcp": "*", "8000/tcp": "192.0.2.10 2001:db8:1::/64"}
+    named = _firewall.named_sources([], [], front)
+    assert [_firewall.meant(row, "meet", {"nginx_meet": ["meet"]}, named) for row in _ports.rows(["nginx_meet"], front)] == [
+        "everybody", "192.0.2.10, 2001:db8:1::/64"]
+
+
 def test_on_one_host_nobody_else_is_meant():
     found = matrix("meet", {"jitsi": ["meet"]}, [("tcp", "127.0.0.1", 5222, "prosody"), ("tcp", "::1", 5280, "prosody")])
     assert found["5222/tcp"] == found["5280/tcp"] == ("loopback", "this host", "ok", False)
