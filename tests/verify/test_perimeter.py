@@ -435,6 +435,35 @@ def test_monitoring_for_some(restored, nmap):
         assert "127.0.0.1" in bound and len(bound.splitlines()) == 1
 
 
+@pytest.fixture
+def by_sudo(restored):
+    """The inventory names a user who is not root, and may become root without a password."""
+    words = restored.inventory / "zz-sudo.yml"
+    make = ("useradd --create-home campus-test && install -d -m 700 -o campus-test ~campus-test/.ssh && "
+            "install -m 600 -o campus-test /root/.ssh/authorized_keys ~campus-test/.ssh/ && "
+            "install -m 440 /dev/stdin /etc/sudoers.d/campus-test <<< 'campus-test ALL=(ALL) NOPASSWD: ALL'")
+    hosts = installation(restored)
+    try:
+        for name in hosts:
+            subprocess.run(restored.ssh(name, "bash", "-c", make), check=True, timeout=60)
+        words.write_text(yaml.safe_dump({"all": {"hosts": {name: {"ansible_user": "campus-test", "ansible_become": True} for name in hosts}}}))
+        yield restored
+    finally:
+        words.unlink(missing_ok=True)
+        for name in hosts:
+            subprocess.run(restored.ssh(name, "sh", "-c", "rm -f /etc/sudoers.d/campus-test; pkill -KILL -u campus-test; userdel --remove campus-test"),
+                           check=False, timeout=60, stderr=subprocess.DEVNULL)
+
+
+def test_somebody_with_sudo_runs_it(by_sudo):
+    """Nothing differs for who logs in as himself; new rules are tried over a connection of his own."""
+    done = by_sudo.playbook("campus.jitsi.site")
+    assert done.code == 0 and done.changed == 0, done.output
+    done = by_sudo.playbook("campus.jitsi.site", "--tags", "firewall", "--limit", "web", variables={"jitsi_firewall_open": ["2200/tcp"]})
+    assert done.code == 0, done.output
+    assert "2200" in by_sudo.host("web").check_output("nft list table inet campus_jitsi")
+
+
 # --- the matrix ----------------------------------------------------------------------------------------------------
 
 
