@@ -136,6 +136,10 @@ def main() -> int:
         counts = outcomes(step)
         total += counts
         print(f"{step.name:<18} {'FAILED' if step.code else 'ok':<7} {step.seconds:>7.0f}  {', '.join(f'{n} {word}' for word, n in sorted(counts.items()))}")
+    failed = [f"{step.name}: {name}" for step in chosen if step.code
+              for name in re.findall(r"(?m)^(?:FAILED|ERROR)\s+(\S+::\S+)", step.log.read_text(encoding="utf-8", errors="replace"))]
+    if failed:
+        print("\nfailed tests\n" + "\n".join(f"    {name}" for name in failed))
     print("\nslowest tests")
     slow: list[tuple[float, str]] = []
     for step in chosen:

@@ -25,7 +25,8 @@ PROSODY_RESERVED = frozenset({"VirtualHost", "Host", "Component", "Include", "Ru
                               "FileLines", "FileSecret", "Credential", "Secret", "ENV"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SYSTEMD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
-_HOCON_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+#: `include` has a meaning of its own where a key may be.
+_HOCON_PLAIN_KEY = re.compile(r"(?!include\Z)[A-Za-z][A-Za-z0-9_-]*\Z")
 #: JSON's escapes are JavaScript's; these must not appear in an inline script (the file is included in HTML and passes
 #: nginx's SSI parser), and the last two end a line in JavaScript before ES2019.
 _JS_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}

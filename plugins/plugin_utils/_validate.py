@@ -11,6 +11,7 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_FALSE
 
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
+from ansible_collections.campus.jitsi.plugins.plugin_utils._firewall import parse_source
 from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp
 from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_range
 from ansible_collections.campus.jitsi.plugins.plugin_utils._render import to_systemd
@@ -115,17 +116,18 @@ def route_problems(routes: t.Any, domain: t.Any) -> list[str]:
 def front_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     """What is wrong with the other ``nginx_meet_`` variables, alone or together. What has the wrong type is passed over here.
 
-    >>> front_problems({"nginx_meet_trusted_proxies": ["proxy.example.edu"]})
-    ["`nginx_meet_trusted_proxies`: 'proxy.example.edu' is neither an address nor a network: write `192.0.2.10` or `192.0.2.0/24`."]
+    >>> front_problems({"nginx_meet_trusted_proxies": ["0.0.0.0/0"]})
+    ['`nginx_meet_trusted_proxies`: 0.0.0.0/0 is everybody, who could then give any address as his own: name the proxies.']
     """
     found = []
     proxies = variables.get("nginx_meet_trusted_proxies") or []
     behind = str(variables.get("nginx_meet_behind_proxy", False)).lower() in ("true", "yes", "on", "1", "y", "t")
     for proxy in proxies if isinstance(proxies, list) else ():
         try:
-            network = ipaddress.ip_network(proxy)
-        except (ValueError, TypeError):
-            found.append(f"`nginx_meet_trusted_proxies`: {proxy!r} is neither an address nor a network: write `192.0.2.10` or `192.0.2.0/24`.")
+            # What nginx believes is also what the firewall lets in.
+            network = parse_source(proxy)
+        except ValueError as error:
+            found.append(f"`nginx_meet_trusted_proxies`: {proxy!r}: {error}.")
             continue
         if network.prefixlen == 0:
             found.append(f"`nginx_meet_trusted_proxies`: {proxy} is everybody, who could then give any address as his own: name the proxies.")

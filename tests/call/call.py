@@ -219,7 +219,7 @@ def hold(options: argparse.Namespace) -> dict:
                     frames = {other: (browser.sees(other) or {}).get("frames") for one, other in wanted if one == browser.name}
                     watched[browser.name].append({"time": time.time(), "frames": frames})
                 time.sleep(min(1, max(0, end - time.monotonic())))
-            result: dict = {"url": f"{options.url}/{room}", "browsers": {}, "seconds": round(time.monotonic() - started, 1)}
+            result: dict = {"url": f"{options.url}/{room}", "relayed": relayed, "browsers": {}, "seconds": round(time.monotonic() - started, 1)}
             for browser in browsers:
                 picture = out / f"{browser.name}.png"
                 browser.page.screenshot(path=str(picture))
@@ -234,7 +234,6 @@ def hold(options: argparse.Namespace) -> dict:
                     "log": browser.log[-15:],
                     "forbidden": browser.forbidden,
                 }
-            result["relayed"] = relayed
             result["ok"] = len(seen) == len(wanted) and all(relayed.values())
             for browser in browsers:
                 browser.context.close()

@@ -27,7 +27,7 @@ HERE = pathlib.Path(__file__).parent
 NASTY = [
     'quote " and \' and `', "back\\slash \\n \\", "line\nbreak\r\n\ttab", "${substitution} ${?env}", "]] ]=] [[", "</script><!--",
     "<!--# echo var=\"x\" -->", "\u2028\u2029", "ñandú 漢字 😀 \u202e", "", " ", "\x00\x01\x1f\x7f", "a=b # c // d", "%s %% \\0", "--[[", "{}", "null",
-    "10 seconds", "include \"x\"", "+=", "\x85\xa0",
+    "10 seconds", "include \"x\"", "include", "includes", "true", "+=", "\x85\xa0",
 ]
 TEXT = st.sampled_from(NASTY) | st.text(max_size=40)
 NUMBER = st.integers(-JS_MAX_SAFE_INTEGER, JS_MAX_SAFE_INTEGER) | st.floats(allow_nan=False, allow_infinity=False, width=32)

@@ -123,8 +123,9 @@ def test_routes(routes, said):
     ("variables", "said"),
     [
         ({"trusted_proxies": ["192.0.2.1", "2001:db8::/32"], "behind_proxy": True}, None),
-        ({"trusted_proxies": ["192.0.2.1/24"]}, "'192.0.2.1/24' is neither an address nor a network"),
-        ({"trusted_proxies": [5.5]}, "is neither an address nor a network"),
+        ({"trusted_proxies": ["192.0.2.1/24"]}, "'192.0.2.1/24': "),
+        ({"trusted_proxies": ["::ffff:192.0.2.1"]}, "write the address of IPv4 as such: `192.0.2.1`."),
+        ({"trusted_proxies": [5.5]}, "5.5: give an address or a network"),
         ({"trusted_proxies": ["0.0.0.0/0"]}, "0.0.0.0/0 is everybody"),
         ({"trusted_proxies": ["::/0"]}, "::/0 is everybody"),
         ({"behind_proxy": True}, "`nginx_meet_trusted_proxies` is empty"),

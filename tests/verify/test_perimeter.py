@@ -456,7 +456,7 @@ def by_sudo(restored):
 
 
 def test_somebody_with_sudo_runs_it(by_sudo):
-    """Nothing differs for who logs in as himself; new rules are tried over a connection of his own."""
+    """Nothing differs for a user who becomes root; new rules are tried over that user's own connection."""
     done = by_sudo.playbook("campus.jitsi.site")
     assert done.code == 0 and done.changed == 0, done.output
     done = by_sudo.playbook("campus.jitsi.site", "--tags", "firewall", "--limit", "web", variables={"jitsi_firewall_open": ["2200/tcp"]})

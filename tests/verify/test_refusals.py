@@ -125,7 +125,8 @@ REFUSALS = {
          "`nginx_meet_tls_routes[0].name` is `jitsi_domain`, which is the site itself: give the other server a name of its own.",
          "`nginx_meet_tls_routes[1]` has no `name`: give it the name that clients ask for.",
          "`nginx_meet_tls_routes[1].address` is '127.0.0.1': write it as host:port, such as `127.0.0.1:5349`.",
-         "`nginx_meet_trusted_proxies`: 'proxy.example.edu' is neither an address nor a network: write `192.0.2.10` or `192.0.2.0/24`.",
+         "`nginx_meet_trusted_proxies`: 'proxy.example.edu': give an address or a network such as `192.0.2.7` or `2001:db8::/32`; names are not "
+         "known before the network is up.",
          "`nginx_meet_tls_routes` needs port 443, which is a proxy's with `nginx_meet_behind_proxy`: let that proxy route by name, "
          "and leave the routes out.",
          "`nginx_meet_frame_ancestors`: 'moodle.example.edu' is no origin: write scheme and host, such as `https://moodle.example.edu`."],

@@ -53,6 +53,17 @@ def test_what_breaks_into_a_service_changes_nothing_of_the_host(site, role):
         assert set(found) - allowed == {writable}, f"{name}: {found}"
 
 
+def test_the_bridge_unpacks_native_libraries_where_they_can_be_run(site):
+    """JNA goes by XDG_CACHE_HOME, and falls back to /tmp, which may be mounted noexec."""
+    script = 'cp /bin/true "$1/campus.test" && "$1/campus.test"; code=$?; rm -f "$1/campus.test"; exit $code'
+    for name in site.of("jvb"):
+        host = site.host(name)
+        pid = systemd(host, SERVICES["jvb"], "MainPID")
+        place = re.search(r"(?m)^XDG_CACHE_HOME=(.+)$", host.check_output("tr '\\0' '\\n' < /proc/%s/environ", pid)).group(1)
+        user = host.check_output("ps -o user= -p %s", pid)
+        host.check_output(f"nsenter --target {pid} --mount setpriv --reuid={user} --clear-groups sh -c '{script}' sh {place}")
+
+
 def test_the_kernel_holds_the_process_to_it(site, role):
     """No new privileges, a filter of system calls, and no capability but what the program is there for."""
     ours = {"prosody": 0, "jicofo": 0, "jvb": 1 << 10, "coturn": 1 << 10}
