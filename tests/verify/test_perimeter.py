@@ -63,7 +63,7 @@ def documented(site, name, seen_from):
     walled = "outside" in site.groups
     found = set()
     for row in _ports.rows(_firewall.roles_of(name, placed)):
-        who = _firewall.meant(row, name, placed)
+        who = _firewall.meant(row, name, placed, _firewall.named_sources([], [], None))
         # Without the firewall, what is for some hosts is open to all.
         if row.protocol == "tcp" and (who == "everybody" or seen_from in who.split(", ") or (who != "nobody" and not walled)):
             found.add(22 if not row.role else _ports.span(row)[0])
