@@ -97,6 +97,7 @@ class ActionModule(ActionBase):
             *_validate.acme_problems(variables, self._web_hosts(task_vars)),
             *self._acme_file_problems(variables),
             *_validate.front_problems(variables),
+            *_validate.access_problems(variables),
             *self._shared_port_problems(task_vars, variables),
             *_firewall.problems(variables),
         ]

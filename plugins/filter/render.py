@@ -15,7 +15,7 @@ from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_ra
 from ansible_collections.campus.jitsi.plugins.plugin_utils._render import to_hocon, to_js, to_prosody, to_systemd, to_turnserver
 
 #: Keys whose values are secrets, in any of the components' languages.
-_SECRET_KEY = re.compile(r"pass(word|wd|phrase)?$|secret$|token$|api[_-]?key$|private[_-]?key$", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"pass(word|wd|phrase)?$|secrets?$|token$|api[_-]?key$|private[_-]?key$", re.IGNORECASE)
 
 
 def sensitive_values(data: t.Any, under_secret: bool = False) -> list[str]:

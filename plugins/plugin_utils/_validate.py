@@ -11,6 +11,7 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_FALSE
 
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
+from ansible_collections.campus.jitsi.plugins.module_utils._stringprep import nodeprep, saslprep
 from ansible_collections.campus.jitsi.plugins.plugin_utils._firewall import parse_source
 from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp
 from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_range
@@ -25,6 +26,8 @@ LONGEST_PREFIX = len("internal.auth.")
 #: before a certificate was made.
 LONGEST_LEAF = 824
 EXAMPLE = "meet.example.edu"
+#: Bytes of a key for HS256 (RFC 7518, section 3.2).
+SHORTEST_HMAC_KEY = 32
 #: What else listens on UDP on the host of a TURN server, or may: coturn itself, and a bridge.
 UDP_PORTS = {3478: "coturn's own port", 5349: "coturn's own port", 10000: "the bridge's port"}
 #: The range of relay ports when nobody says another one (roles/coturn/defaults).
@@ -344,6 +347,105 @@ def acme_problems(variables: t.Mapping[str, t.Any], web_hosts: t.Sequence[str]) 
     if challenge == "http" and len(web_hosts) > 1:
         found.append(f"`jitsi_acme_challenge: http` works with one web host, and there are {len(web_hosts)} ({', '.join(web_hosts)}), any of which "
                      "may get the server's question: take `jitsi_acme_challenge: dns`, or `jitsi_tls_source: files`.")
+    return found
+
+
+def access_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with who may enter and who moderates, one sentence each. Secrets are not shown.
+
+    >>> access_problems({"jitsi_auth": "anonymous", "jitsi_auth_guests": True})
+    ['`jitsi_auth_guests` is true and `jitsi_auth` is anonymous, where everybody is a guest: leave it out, or take internal, ldap or jwt.']
+    """
+    auth, moderation = variables.get("jitsi_auth", "anonymous"), variables.get("jitsi_moderation")
+    guests = is_true(variables.get("jitsi_auth_guests", False))
+    waits = is_true(variables.get("jitsi_wait_for_moderator", moderation == "token"))
+    found = []
+    if auth == "anonymous" and guests:
+        found.append("`jitsi_auth_guests` is true and `jitsi_auth` is anonymous, where everybody is a guest: leave it out, or take internal, ldap or jwt.")
+    if auth == "anonymous" and moderation == "authenticated":
+        found.append("`jitsi_moderation` is authenticated and `jitsi_auth` is anonymous, where nobody logs in: take first or everyone.")
+    if auth != "jwt" and moderation == "token":
+        found.append(f"`jitsi_moderation` is token and `jitsi_auth` is {auth}, where there are no tokens: take "
+                     f"{'first' if auth == 'anonymous' else 'authenticated'}, or `jitsi_auth: jwt`.")
+    if guests and moderation == "first":
+        found.append("`jitsi_moderation` is first and `jitsi_auth_guests` is true: the first could be a guest; take authenticated"
+                     f"{', token' if auth == 'jwt' else ''} or everyone.")
+    if moderation == "token" and guests and not waits:
+        found.append("`jitsi_wait_for_moderator` is false and `jitsi_auth_guests` is true: guests would open rooms; leave one of them out.")
+    if moderation != "token" and "jitsi_wait_for_moderator" in variables and waits:
+        found.append("`jitsi_wait_for_moderator` is true and `jitsi_moderation` is not token: with passwords guests wait by themselves; leave it out.")
+    if variables.get("jitsi_users") and auth != "internal":
+        found.append(f"`jitsi_users` is set and `jitsi_auth` is {auth}: set `jitsi_auth: internal`, or leave the users out.")
+    return [*found, *user_problems(variables.get("jitsi_users")), *(token_problems(variables) if auth == "jwt" else [])]
+
+
+def user_problems(users: t.Any) -> list[str]:
+    """What is wrong with ``jitsi_users``. Passwords are not shown.
+
+    >>> user_problems([{"name": "ana"}, {"name": "Ana"}])
+    ['`jitsi_users` has ana twice: XMPP takes upper and lower case for the same; leave one out.']
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+    for number, user in enumerate(users if isinstance(users, list) else ()):
+        where = f"jitsi_users[{number}]"
+        if not isinstance(user, dict) or not isinstance(user.get("name"), str) or not user["name"]:
+            found.append(f"`{where}` has no `name`: write it as `- name: ana`.")
+            continue
+        found += [f"`{where}.{key}` is no setting{did_you_mean(str(key), ('name', 'password')) or ': take name and password.'}"
+                  for key in user if key not in ("name", "password")]
+        try:
+            name = nodeprep(user["name"])
+        except ValueError as error:
+            found.append(f"`{where}.name`: {error}; take letters, digits, dots and hyphens.")
+            continue
+        if name in seen:
+            found.append(f"`jitsi_users` has {name} twice: XMPP takes upper and lower case for the same; leave one out.")
+        seen.add(name)
+        if user.get("password") is None and not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+            found.append(f"`{where}` needs a `password`: one can be derived for names of letters, digits, dots and hyphens only.")
+        if user.get("password") is not None:
+            try:
+                if not isinstance(user["password"], str) or not saslprep(user["password"]):
+                    found.append(f"`{where}.password` is no text: give it in quotes, or leave it out for a derived one.")
+            except ValueError as error:
+                found.append(f"`{where}.password`: {error}.")
+    return found
+
+
+def token_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with ``jitsi_jwt_...``, when tokens are asked for. The files of keys are looked at elsewhere."""
+    found = []
+    sources = [name for name in ("public_keys", "keys_url", "key_server") if variables.get(f"jitsi_jwt_{name}")]
+    if len(sources) > 1:
+        found.append(f"{' and '.join(f'`jitsi_jwt_{name}`' for name in sources)} are set: there is one place for keys; leave the others out.")
+    for name in ("jitsi_jwt_keys_url", "jitsi_jwt_key_server"):
+        url = variables.get(name)
+        if url and not (isinstance(url, str) and re.fullmatch(r"https://[^\s/]+(/\S*)?", url)):
+            found.append(f"`{name}` is no https URL: whoever can change what it says could make tokens.")
+    if "jitsi_jwt_app_id" in variables and not (isinstance(variables["jitsi_jwt_app_id"], str) and variables["jitsi_jwt_app_id"].strip()):
+        found.append("`jitsi_jwt_app_id` is empty: give the name that your Moodle, Nextcloud or portal puts into tokens as `iss`.")
+    for name in ("issuers", "audiences"):
+        values = variables.get(f"jitsi_jwt_{name}")
+        if isinstance(values, list) and not values:
+            found.append(f"`jitsi_jwt_{name}` is empty, and no token would be taken: give at least one.")
+    if "*" in (variables.get("jitsi_jwt_issuers") or ()):
+        found.append("`jitsi_jwt_issuers` has `*`, which stands for nothing there: name the issuers.")
+    secret = variables.get("jitsi_jwt_secret")
+    extra = variables.get("jitsi_jwt_extra_secrets")
+    for where, value in (("`jitsi_jwt_secret`", secret), *((f"`jitsi_jwt_extra_secrets[{number}]`", value)
+                                                            for number, value in enumerate(extra if isinstance(extra, list) else ()))):
+        if isinstance(value, str) and len(value.encode()) < SHORTEST_HMAC_KEY:
+            found.append(f"{where} is shorter than {SHORTEST_HMAC_KEY} bytes, which HS256 needs (RFC 7518, 3.2): take a longer one, such as from "
+                         "`openssl rand -hex 32`.")
+    if is_number(variables.get("jitsi_jwt_previous_secrets")) and int(variables["jitsi_jwt_previous_secrets"]) < 0:
+        found.append(f"`jitsi_jwt_previous_secrets` is {variables['jitsi_jwt_previous_secrets']}: write 0 or more.")
+    for kid, key in (variables.get("jitsi_jwt_public_keys") or {}).items() if isinstance(variables.get("jitsi_jwt_public_keys"), dict) else ():
+        if not isinstance(key, str) or not key.strip():
+            found.append(f"`jitsi_jwt_public_keys[{kid!r}]` is empty: give the file of the key on the controller, or its PEM text.")
+    login = variables.get("nginx_meet_login_url")
+    if login and not (isinstance(login, str) and re.fullmatch(r"https://[^\s/]+(/\S*)?", login)):
+        found.append("`nginx_meet_login_url` is no https URL: give that of the page where people log in.")
     return found
 
 
