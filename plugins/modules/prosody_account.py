@@ -57,6 +57,12 @@ options:
     type: list
     elements: str
     default: []
+  ledger:
+    description:
+      - A file on the host that remembers the accounts that were made with it. Those of them that are not in O(accounts) any more are
+        removed. Accounts that were made otherwise, such as with C(prosodyctl), are never in it and stay.
+      - It holds JIDs only.
+    type: path
   iterations:
     description:
       - Rounds of PBKDF2 for new and changed passwords, 4096 at least. Prosody itself takes 10000.
@@ -105,6 +111,7 @@ import concurrent.futures
 import contextlib
 import fnmatch
 import html
+import json
 import os
 import pwd
 import re
@@ -270,8 +277,43 @@ def check_host(host: str, config: t.Mapping[str, t.Any]) -> str | None:
     return None
 
 
-def prepare(module: AnsibleModule, config: t.Mapping[str, t.Any], store: Store) -> list[dict[str, t.Any]]:
-    """The wanted accounts with their parts; fails with all that is wrong with them."""
+def read_ledger(path: str | None) -> set[str]:
+    """The JIDs in a ledger; none when it is not there.
+
+    :raises ProsodyError: it cannot be read, so that nobody knows which accounts are ours
+    """
+    if not path:
+        return set()
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found = json.load(handle)["accounts"]
+        if not isinstance(found, list) or not all(isinstance(jid, str) for jid in found):
+            raise ValueError("it is no list of JIDs")
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _prosody.ProsodyError(f"{path} cannot be read ({error}): restore it, or remove it and accounts that are not listed any more by hand.") from error
+    return set(found)
+
+
+def write_ledger(path: str, jids: t.Collection[str]) -> None:
+    """Write a ledger as a whole; root's, and nobody else reads it."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    partial = f"{path}.campus~"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(partial)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as stream:
+        json.dump({"accounts": sorted(jids)}, stream, indent=0)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def prepare(module: AnsibleModule, config: t.Mapping[str, t.Any], store: Store, ledger: t.Collection[str]) -> list[dict[str, t.Any]]:
+    """The wanted accounts with their parts; fails with all that is wrong with them.
+
+    :param ledger: accounts that were made with the ledger
+    """
     problems, wanted, seen = [], [], set()
     for account in module.params["accounts"]:
         try:
@@ -301,6 +343,12 @@ def prepare(module: AnsibleModule, config: t.Mapping[str, t.Any], store: Store) 
             if fnmatch.fnmatchcase(f"{user}@{host}", pattern) and (user, host) not in seen:
                 seen.add((user, host))
                 wanted.append({"jid": f"{user}@{host}", "user": user, "host": host, "state": "absent", "roster": []})
+    for jid in sorted(ledger):
+        user, _at, host = jid.partition("@")
+        # One whose host has other accounts meanwhile is not seen by anybody, and is remembered for the day when it is again.
+        if (user, host) not in seen and not check_host(host, config):
+            seen.add((user, host))
+            wanted.append({"jid": jid, "user": user, "host": host, "state": "absent", "roster": []})
     if problems:
         module.fail_json(msg="; ".join(problems), problems=problems)
     return wanted
@@ -359,6 +407,7 @@ def main() -> None:
                 },
             },
             "exclusive": {"type": "list", "elements": "str", "default": []},
+            "ledger": {"type": "path"},
             "iterations": {"type": "int", "default": _scram.ITERATIONS},
             "config": {"type": "path", "default": _prosody.CONFIG},
         },
@@ -381,7 +430,8 @@ def run(module: AnsibleModule) -> None:
         module.fail_json(msg=f"iterations {params['iterations']} is out of range: RFC 5802 asks for 4096 at least.")
     config = _prosody.read_config(module.run_command, params["config"])
     store = Store(config.get("data_path") or _prosody.DATA)
-    wanted = prepare(module, config, store)
+    ledger = read_ledger(params["ledger"])
+    wanted = prepare(module, config, store, ledger)
 
     def examine(account: dict[str, t.Any]) -> None:
         user, host = account["user"], account["host"]
@@ -409,7 +459,14 @@ def run(module: AnsibleModule) -> None:
 
             list(pool.map(compute, changed))
             live = _prosody.running(config)
+            made = {account["jid"] for account in changed if "created" in account["changes"]}
+            if params["ledger"] and made - ledger:
+                # Before they are made, so that a run that dies in between leaves none that nobody knows of.
+                write_ledger(params["ledger"], ledger | made)
             restart_needed = apply(changed, store, live)
+            gone = {account["jid"] for account in changed if "removed" in account["changes"]}
+            if params["ledger"] and ledger & gone:
+                write_ledger(params["ledger"], (ledger | made) - gone)
     if live:
         for code in live_changes(changed):
             _prosody.shell(module.run_command, code, params["config"])

@@ -286,3 +286,64 @@ def test_turn_servers_of_an_inventory():
         "`coturn_domain` of a, new.x.edu, is not in DNS: add its address record, or set `coturn_check_name: false` when it comes later."]
     (outside,) = problems(host("b", "other.y.edu", True, "self_signed"))
     assert outside.startswith("`coturn_domain` of b, other.y.edu, is outside of x.edu") and "take a name such as turn.x.edu" in outside
+
+
+# --- who may enter -------------------------------------------------------------------------------------------------
+
+LONG = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"jitsi_auth_guests": True}, "where everybody is a guest"),
+        ({"jitsi_auth": "anonymous", "jitsi_auth_guests": "yes"}, "where everybody is a guest"),
+        ({"jitsi_moderation": "authenticated"}, "nobody logs in: take first or everyone"),
+        ({"jitsi_moderation": "token"}, "there are no tokens: take first, or `jitsi_auth: jwt`"),
+        ({"jitsi_auth": "ldap", "jitsi_moderation": "token"}, "there are no tokens: take authenticated"),
+        ({"jitsi_auth": "internal", "jitsi_auth_guests": True, "jitsi_moderation": "first"}, "the first could be a guest; take authenticated or everyone"),
+        ({"jitsi_auth": "jwt", "jitsi_auth_guests": True, "jitsi_moderation": "first"}, "take authenticated, token or everyone"),
+        ({"jitsi_auth": "jwt", "jitsi_auth_guests": True, "jitsi_moderation": "token", "jitsi_wait_for_moderator": False}, "guests would open rooms"),
+        ({"jitsi_auth": "internal", "jitsi_moderation": "authenticated", "jitsi_wait_for_moderator": True}, "guests wait by themselves; leave it out"),
+        ({"jitsi_users": [{"name": "ana"}]}, "`jitsi_users` is set and `jitsi_auth` is anonymous"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "ana"}, {"name": "ANA"}]}, "`jitsi_users` has ana twice"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "ana garcia"}]}, "`jitsi_users[0].name`: the local part of a JID cannot hold U+0020"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "a@b"}]}, "cannot hold U+0040"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"password": "x"}]}, "`jitsi_users[0]` has no `name`"),
+        ({"jitsi_auth": "internal", "jitsi_users": ["ana"]}, "`jitsi_users[0]` has no `name`"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "ana", "pasword": "x"}]}, "`jitsi_users[0].pasword` is no setting: did you mean `password`?"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "ana", "password": 1234}]}, "`jitsi_users[0].password` is no text"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "ana", "password": ""}]}, "`jitsi_users[0].password` is no text"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "ana", "password": "a\x00b"}]}, "a password cannot hold U+0000"),
+        ({"jitsi_auth": "internal", "jitsi_users": [{"name": "\u00f1u\u00f1ez"}]}, "`jitsi_users[0]` needs a `password`"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_secret": "too short for it"}, "`jitsi_jwt_secret` is shorter than 32 bytes"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_extra_secrets": [LONG, "x"]}, "`jitsi_jwt_extra_secrets[1]` is shorter"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_app_id": " "}, "`jitsi_jwt_app_id` is empty"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_audiences": []}, "`jitsi_jwt_audiences` is empty"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_issuers": ["*"]}, "`jitsi_jwt_issuers` has `*`"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_keys_url": "http://keys.example.edu"}, "`jitsi_jwt_keys_url` is no https URL"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_keys_url": "https://a.example.edu/", "jitsi_jwt_public_keys": {"k": "key.pem"}}, "there is one place for keys"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_public_keys": {"k": ""}}, "`jitsi_jwt_public_keys['k']` is empty"),
+        ({"jitsi_auth": "jwt", "jitsi_jwt_previous_secrets": -1}, "write 0 or more"),
+        ({"jitsi_auth": "jwt", "nginx_meet_login_url": "login.example.edu"}, "`nginx_meet_login_url` is no https URL"),
+    ],
+)
+def test_doors_that_cannot_be(variables, said):
+    problems = _validate.access_problems(variables)
+    assert len(problems) == 1 and said in problems[0], problems
+    assert "too short for it" not in problems[0]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {}, {"jitsi_moderation": "everyone"}, {"jitsi_auth": "internal", "jitsi_moderation": "first"},
+        {"jitsi_auth": "ldap", "jitsi_auth_guests": True, "jitsi_moderation": "everyone"},
+        {"jitsi_auth": "jwt", "jitsi_auth_guests": True, "jitsi_moderation": "token", "jitsi_wait_for_moderator": True, "jitsi_jwt_secret": LONG},
+        {"jitsi_auth": "jwt", "jitsi_moderation": "token", "jitsi_wait_for_moderator": False},
+        {"jitsi_auth": "internal", "jitsi_users": [{"name": "ana"}, {"name": "\u00f1u\u00f1ez", "password": "contrase\u00f1a"}]},
+        {"jitsi_auth": "jwt", "jitsi_jwt_keys_url": "https://login.example.edu/certs", "jitsi_jwt_audiences": ["*"]},
+    ],
+)
+def test_doors_that_can_be(variables):
+    assert _validate.access_problems(variables) == []

@@ -226,3 +226,29 @@ def test_accounts_are_made_while_prosody_is_down_and_the_roster_of_focus_is_kept
     host.check_output("for n in $(seq 100); do ss --no-header -tln 'sport = :5222' | grep -q . && exit 0; sleep 0.1; done; exit 1")
     assert accounts.log_in("late", word) == "success"
     works(settled(site))
+
+
+def test_the_ledger_removes_what_it_made_and_nothing_else(accounts):
+    """Also when a run dies between the ledger and the store, and when the list is empty."""
+    ledger = f"/var/lib/campus.jitsi/{accounts.mark}.json"
+    ada, ben, eve = ({"jid": accounts.jid(user), "password": password()} for user in ("ada", "ben", "eve"))
+    assert accounts.run(eve)["changed"], "made without the ledger"
+    tried = accounts.run(ada, ben, ledger=ledger, words=["--check"])
+    assert len(tried["changes"]) == 2 and not accounts.host.file(ledger).exists
+    made = accounts.run(ada, ben, eve, ledger=ledger)
+    assert [one["change"] for one in made["changes"]] == ["created", "created"]
+    assert accounts.host.file(ledger).mode == 0o600 and "eve" not in accounts.host.file(ledger).content_string
+    assert not accounts.run(ada, ben, eve, ledger=ledger)["changed"]
+    # As after a run that died: in the ledger, and not in the store.
+    accounts.run({"jid": ben["jid"], "state": "absent"})
+    assert [one["change"] for one in accounts.run(ada, ben, eve, ledger=ledger)["changes"]] == ["created"]
+    fewer = accounts.run(ada, ledger=ledger)
+    assert fewer["changes"] == [{"jid": ben["jid"], "change": "removed"}]
+    assert accounts.log_in("ben", ben["password"]) == "not-authorized" and accounts.log_in("eve", eve["password"]) == "success"
+    assert accounts.run(ledger=ledger)["changes"] == [{"jid": ada["jid"], "change": "removed"}]
+    assert not accounts.run(ledger=ledger)["changed"] and accounts.log_in("eve", eve["password"]) == "success"
+    # What cannot be read says nothing of whose accounts there are.
+    accounts.host.check_output("echo nonsense > %s", ledger)
+    broken = accounts.run(ledger=ledger)
+    assert broken["failed"] and ledger in broken["msg"] and accounts.log_in("eve", eve["password"]) == "success"
+    accounts.host.check_output("rm %s", ledger)

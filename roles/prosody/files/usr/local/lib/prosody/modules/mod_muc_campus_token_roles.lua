@@ -9,8 +9,6 @@
 --
 -- A token counts only where it was verified: every session has the one of its address, also that of a guest, whose was not.
 
-local jid = require "util.jid";
-
 local main_host = module:get_option_string("muc_mapper_domain_base");
 
 local TEACHES = { owner = true, moderator = true, teacher = true };
@@ -30,14 +28,23 @@ module:hook("room_has_host", function (event)
 	return moderates(event.session);
 end, 10);
 
-module:hook("muc-occupant-pre-join", function (event)
-	local room, occupant, session = event.room, event.occupant, event.origin;
+-- When Jitsi's module has verified the token, also that of a stream which is about to be resumed and brings its own.
+local function without_features(session)
 	if not moderates(session) then
 		session.jitsi_meet_context_features = nil;
-	elseif room:get_members_only() and (room:get_affiliation(occupant.bare_jid) or "none") == "none" then
-		-- Before token_affiliation (-3.5), which makes an owner of him, and the lobby (-4).
+	end
+end
+
+local events = prosody.events;
+events.add_handler("pre-jitsi-authentication", without_features, 100);
+function module.unload()
+	events.remove_handler("pre-jitsi-authentication", without_features);
+end
+
+-- Before token_affiliation (-3.5), which makes an owner of him, and the lobby (-4).
+module:hook("muc-occupant-pre-join", function (event)
+	local room, occupant = event.room, event.occupant;
+	if moderates(event.origin) and room:get_members_only() and (room:get_affiliation(occupant.bare_jid) or "none") == "none" then
 		room:set_affiliation(true, occupant.bare_jid, "member");
 	end
 end, -3);
-
-module:log("debug", "tokens of %s say who moderates on %s", tostring(main_host), jid.host(module.host) or module.host);

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""People at the door: XMPP sessions as browsers have them, with a password, a token or nothing, that also say what a browser would not."""
+
+from __future__ import annotations
+
+import base64
+import time
+import typing as t
+import urllib.parse
+import uuid
+import xml.etree.ElementTree as ET
+from xml.sax.saxutils import quoteattr
+
+from ansible_collections.campus.jitsi.plugins.module_utils import _xmpp
+from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import XmppError
+
+ADMIN, OWNER = "http://jabber.org/protocol/muc#admin", "http://jabber.org/protocol/muc#owner"
+
+
+class Person(_xmpp.WebSocketSession):
+    """One person: logged in when there is one, or XmppError with the server's condition."""
+
+    def __init__(self, site: t.Any, room: str, *, token: str | None = None, user: str | None = None, password: str | None = None, guest: bool = False):
+        self.room = f"{room}@conference.{site.domain}"
+        self.site_domain = site.domain
+        self.user, self.password = user, password
+        self.nick = uuid.uuid4().hex[:8]
+        path = f"/xmpp-websocket?room={urllib.parse.quote(room)}" + (f"&token={urllib.parse.quote(token)}" if token is not None else "")
+        super().__init__(site.connect(), f"guest.{site.domain}" if guest else site.domain, path)
+
+    def _log_in(self, features: t.Sequence[ET.Element]) -> None:
+        if self.user is None:
+            super()._log_in(features)
+            return
+        plain = base64.b64encode(f"\0{self.user}\0{self.password}".encode()).decode()
+        self._write(f'<auth xmlns="{_xmpp.SASL}" mechanism="PLAIN">{plain}</auth>')
+        answer = self._one(lambda e: e.tag.startswith(f"{{{_xmpp.SASL}}}"), 20, "the login")
+        if answer.tag != f"{{{_xmpp.SASL}}}success":
+            raise XmppError(f"refused: {_xmpp.condition(answer)}")
+        self._restart()
+        self.jid = self.iq("set", "", f'<bind xmlns="{_xmpp.BIND}"/>').findtext(f".//{{{_xmpp.BIND}}}jid") or ""
+
+    def ask(self) -> None:
+        """Ask jicofo for the conference, as every client does before it enters."""
+        self.iq("set", f"focus.{self.site_domain}",
+                f'<conference xmlns="{_xmpp.FOCUS}" room={quoteattr(self.room)} machine-uid="{self.nick}"/>')
+
+    def enter(self) -> str:
+        """Enter the room, asking first; one's affiliation."""
+        self.ask()
+        self.join(self.room, self.nick)
+        return self.affiliation()
+
+    def waits(self) -> str:
+        """The lobby that one is sent to instead of the room; the error when there is none."""
+        self.ask()
+        try:
+            self.join(self.room, self.nick)
+        except XmppError as error:
+            return str(error)
+        return f"entered as {self.affiliation()}"
+
+    def affiliation(self, other: Person | None = None, timeout: float = 3) -> str:
+        """One's own affiliation in the room, or that of somebody else, as of now."""
+        nick = (other or self).nick
+        # What is on its way arrives.
+        self.see(0.3)
+        end = time.monotonic() + timeout
+        while nick not in (there := self.occupants(self.room)) and time.monotonic() < end:
+            self.see(0.2)
+        return there.get(nick, "not there")
+
+    def see(self, seconds: float) -> None:
+        """Take what arrives for a while."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.poll(left)
+
+    def becomes(self, wanted: str, timeout: float = 10) -> bool:
+        """Whether one's affiliation is or becomes that."""
+        end = time.monotonic() + timeout
+        while (mine := self.affiliation()) != wanted and time.monotonic() < end:
+            self.see(0.2)
+        return mine == wanted
+
+    def tries(self, to: str, inner: str, kind: str = "set") -> str:
+        """What the server says to an IQ: `done`, or the condition with which it refuses."""
+        try:
+            self.iq(kind, to, inner)
+        except XmppError as error:
+            return str(error).partition("error ")[2].partition(" ")[0] or str(error)
+        return "done"
+
+    def grants(self, jid: str, affiliation: str) -> str:
+        """What becomes of giving an affiliation in the room."""
+        return self.tries(self.room, f'<query xmlns="{ADMIN}"><item affiliation="{affiliation}" jid={quoteattr(jid)}/></query>')
+
+    def kicks(self, nick: str) -> str:
+        """What becomes of removing somebody from the room."""
+        return self.tries(self.room, f'<query xmlns="{ADMIN}"><item nick={quoteattr(nick)} role="none"/></query>')
+
+    def __enter__(self) -> Person:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def refused(site: t.Any, room: str, **how: t.Any) -> str:
+    """With which condition the door stays shut; empty when it opens."""
+    try:
+        with Person(site, room, **how):
+            return ""
+    except XmppError as error:
+        return str(error)
+
+
+def some_room() -> str:
+    """The name of a room that nobody guesses."""
+    return f"lecture-{uuid.uuid4().hex[:12]}"
