@@ -7,8 +7,12 @@ Each step needs those before it. A step that fails names the layer at fault and 
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
+import hmac
 import json
+import os
 import re
 import socket
 import ssl
@@ -21,9 +25,11 @@ from xml.sax.saxutils import quoteattr
 from ansible_collections.campus.jitsi.plugins.module_utils import _stun, _turn
 from ansible_collections.campus.jitsi.plugins.module_utils._https import Site
 from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import (
+    ANYBODY,
     FOCUS,
     ICE_UDP,
     BoshSession,
+    Login,
     Session,
     WebSocketSession,
     XmppError,
@@ -70,7 +76,29 @@ STEPS: t.Sequence[tuple[str, str, str]] = (
      "know its public address: set `jvb_public_addresses`"),
     ("TURN", "coturn", "coturn does not run or has another secret than Prosody (run the whole site), its certificate is not one that this "
      "machine trusts, or a firewall does not let 3478/udp, 3478/tcp, 5349/tcp or 443/tcp through: see `journalctl --unit coturn`"),
+    ("door", "Prosody", "somebody gets in whom `jitsi_auth` and `jitsi_auth_guests` keep out: a setting of `prosody_config` opens the door, or "
+     "Prosody or jicofo still runs with an older configuration; run the whole site"),
 )
+#: The steps that need a login.
+INSIDE = frozenset({"conference request", "join", "focus", "bridge", "media path", "TURN"})
+#: What the settings call those who may enter.
+POLICIES = ("anonymous", "internal", "ldap", "jwt")
+
+
+SKIPPED = "skipped: set `jitsi_check_user` and `jitsi_check_password`, or `jitsi_check_token`, to somebody who may open a room"
+#: With which words somebody is kept out, as opposed to a server that does not answer.
+REFUSALS = r"takes no (anonymous users|passwords)|not-authorized|not-allowed|forbidden|registration-required|account-disabled|temporary-auth-failure"
+
+
+def forged_token(domain: str) -> str:
+    """A token with everything in it, signed with a key that nobody knows."""
+    def part(data: t.Mapping[str, t.Any] | bytes) -> str:
+        raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+    claims = {"aud": "jitsi", "iss": "jitsi", "sub": domain, "room": "*", "exp": int(time.time()) + 300, "context": {"user": {"moderator": True}}}
+    text = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims)}"
+    return f"{text}.{part(hmac.new(os.urandom(32), text.encode(), hashlib.sha256).digest())}"
 
 
 class Check:
@@ -80,10 +108,16 @@ class Check:
     :param fallback: where to connect when DNS does not know the domain, empty for nowhere
     :param ca: PEM text of an authority to trust besides the system's
     :param hosts: where to find TURN servers that DNS does not know, by name
+    :param policy: who may enter, one of :data:`POLICIES`: everybody else must be refused
+    :param guests: whether guests may follow into a room
+    :param login: who opens the room, where not everybody may
     """
 
     def __init__(self, domain: str, *, port: int = 443, address: str = "", fallback: str = "", ca: str = "", timeout: float = 20.0,
-                 hosts: t.Mapping[str, str] | None = None):
+                 hosts: t.Mapping[str, str] | None = None, policy: str = "anonymous", guests: bool = False, login: Login = ANYBODY):
+        self.policy, self.guests = policy, guests
+        # Nobody: the check then only looks.
+        self.login: Login | None = login if login or policy == "anonymous" else None
         self.domain, self.port, self.address, self.fallback, self.ca, self.timeout = domain, port, address, fallback, ca, timeout
         self.nicks = [uuid.uuid4().hex[:8] for _number in range(2)]
         self.name = "campus-check-" + uuid.uuid4().hex[:12]
@@ -98,12 +132,12 @@ class Check:
         """All steps, up to the first that fails; ``tell`` is called after each."""
         steps = []
         works = (self.resolve, self.tls, self.page, self.config_js, self.bosh, self.websocket, self.request, self.join, self.focus,
-                 self.bridge, self.media, self.turn)
+                 self.bridge, self.media, self.turn, self.door)
         try:
             for (name, layer, hint), work in zip(STEPS, works):
                 started = time.monotonic()
                 try:
-                    step = Step(name, True, 0, work())
+                    step = Step(name, True, 0, SKIPPED if self.login is None and name in INSIDE else work())
                 except (StepError, XmppError, OSError) as error:
                     step = Step(name, False, 0, explain(error), layer, hint)
                 step = step._replace(seconds=round(time.monotonic() - started, 3))
@@ -163,19 +197,28 @@ class Check:
         return f"rooms on {self.room.partition('@')[2]}"
 
     def bosh(self) -> str:
-        BoshSession(self.site, self.domain, path_of(self.config.get("bosh") or "/http-bind", self.name)).close()
-        return "logged in and out"
+        self.open(BoshSession).close()
+        return "logged in and out" if self.login is not None else "a stream is opened; nobody to log in with"
 
     def websocket(self) -> str:
-        url = self.config.get("websocket") or "/xmpp-websocket"
-        for _nick in self.nicks:
-            self.sessions.append(WebSocketSession(self.site, self.domain, path_of(url, self.name)))
-        return f"logged in, {len(self.sessions)} participants"
+        first = self.open(WebSocketSession)
+        if self.login is None:
+            first.close()
+            return "a stream is opened; nobody to log in with"
+        self.sessions += [first, self.open(WebSocketSession, guest=self.guests)]
+        return f"logged in, {len(self.sessions)} participants" + (", one of them a guest" if self.guests else "")
+
+    def open(self, kind: type[WebSocketSession] | type[BoshSession], guest: bool = False, login: Login | None = ANYBODY) -> Session:
+        """A session of whoever this check is for; of a guest; or of somebody else."""
+        url = self.config.get("websocket") or "/xmpp-websocket" if kind is WebSocketSession else self.config.get("bosh") or "/http-bind"
+        who = login if login is not ANYBODY or guest else self.login
+        host = (self.config.get("hosts") or {}).get("anonymousdomain") or f"guest.{self.domain}" if guest else self.domain
+        return kind(self.site, host, path_of(url, self.name, who.token if who else ""), who)
 
     def request(self) -> str:
-        focus = (self.config.get("hosts") or {}).get("focus") or f"focus.{self.domain}"
+        focus = self.focus_address()
         machine = uuid.uuid4().hex
-        answer = self.sessions[1].iq(
+        answer = self.sessions[0].iq(
             "set", focus, f'<conference xmlns="{FOCUS}" room={quoteattr(self.room)} machine-uid="{machine}"/>', self.timeout)
         conference = answer.find(f"{{{FOCUS}}}conference")
         if conference is None or conference.get("ready") != "true":
@@ -255,6 +298,58 @@ class Check:
         if bad:
             raise StepError("; ".join(bad) + (f"; works: {works}" if works else ""))
         return f"a relayed address of {works}"
+
+    def focus_address(self) -> str:
+        """Where conferences are asked for."""
+        return (self.config.get("hosts") or {}).get("focus") or f"focus.{self.domain}"
+
+    def door(self) -> str:
+        """Everybody who is not to enter tries to."""
+        if self.policy == "anonymous":
+            if "ANONYMOUS" not in self.open(WebSocketSession, login=None).offered:
+                raise StepError("`jitsi_auth` is anonymous, and the server takes no anonymous users")
+            return "anybody may open a room, as configured"
+        said = []
+        self.refused("an anonymous login", lambda: self.stranger(WebSocketSession(self.site, self.domain, "/xmpp-websocket?room=" + self.name)))
+        said.append("anonymous room creation")
+        if self.policy == "jwt":
+            token = forged_token(self.domain)
+            self.refused("a token that nobody signed", lambda: self.stranger(self.open(WebSocketSession, login=Login(token=token))))
+            said.append("a forged token")
+        else:
+            nobody = Login("campus-check-" + uuid.uuid4().hex[:8], uuid.uuid4().hex)
+            self.refused("a made-up account", lambda: self.stranger(self.open(WebSocketSession, login=nobody)))
+            said.append("a made-up account")
+        if self.guests:
+            self.refused("a guest", self.guest_alone)
+            said.append("a guest before somebody opened the room")
+        return f"{', '.join(said)}: refused, as configured"
+
+    def stranger(self, session: Session) -> None:
+        """Somebody got in; he leaves again."""
+        session.close()
+
+    def guest_alone(self) -> None:
+        """Enter a new room as a guest, which works unless somebody keeps him out: jicofo, or a lobby."""
+        room = f"campus-check-{uuid.uuid4().hex[:12]}@{self.room.partition('@')[2]}"
+        guest = self.open(WebSocketSession, guest=True)
+        try:
+            guest.iq("set", self.focus_address(), f'<conference xmlns="{FOCUS}" room={quoteattr(room)} machine-uid="{uuid.uuid4().hex}"/>', self.timeout)
+            guest.join(room, self.nicks[1], self.timeout)
+        finally:
+            guest.leave(room, self.nicks[1])
+            guest.close()
+
+    @staticmethod
+    def refused(who: str, attempt: t.Callable[[], None]) -> None:
+        """:raises StepError: an attempt succeeds"""
+        try:
+            attempt()
+        except XmppError as error:
+            if not re.search(REFUSALS, str(error)):
+                raise
+        else:
+            raise StepError(f"{who} is let in")
 
     def relay(self, service: t.Mapping[str, str], transport: str) -> None:
         """Get a relayed address of one server, with the credentials that Prosody gave, and give it back."""

@@ -68,12 +68,31 @@ def condition(stanza: ET.Element) -> str:
     return f"{name} ({texts[0]})" if texts else name
 
 
-class Session:
-    """A logged-in XMPP session; what it receives and nobody asked for is in :attr:`received`, oldest first."""
+class Login(t.NamedTuple):
+    """Who somebody is: a user with a password, the holder of a token (JWT), or, with neither, an anonymous one."""
 
-    def __init__(self, domain: str):
-        self.domain = domain
+    user: str = ""
+    password: str = ""
+    token: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.user or self.token)
+
+
+#: Somebody without a name.
+ANYBODY = Login()
+
+
+class Session:
+    """A logged-in XMPP session; what it receives and nobody asked for is in :attr:`received`, oldest first.
+
+    :param login: who logs in; None for nobody, who only looks at what the server :attr:`offered`
+    """
+
+    def __init__(self, domain: str, login: Login | None = ANYBODY):
+        self.domain, self.login = domain, login
         self.jid = ""
+        self.offered: list[str] = []
         self.received: list[ET.Element] = []
 
     # What a transport has to have.
@@ -94,13 +113,20 @@ class Session:
     # What they have in common.
 
     def _log_in(self, features: t.Sequence[ET.Element]) -> None:
-        offered = [m.text for f in features for m in f.iter(f"{{{SASL}}}mechanism")]
-        if "ANONYMOUS" not in offered:
-            raise XmppError(f"the server takes no anonymous users on {self.domain} (it offers {', '.join(map(str, offered)) or 'nothing'})")
-        self._write(f'<auth xmlns="{SASL}" mechanism="ANONYMOUS"/>')
-        answer = self._one(lambda e: e.tag.startswith(f"{{{SASL}}}"), 10, "the login")
+        self.offered = [m.text or "" for f in features for m in f.iter(f"{{{SASL}}}mechanism")]
+        if self.login is None:
+            return
+        wanted = "PLAIN" if self.login.user else "ANONYMOUS"
+        if wanted not in self.offered:
+            what = "passwords" if self.login.user else "anonymous users"
+            raise XmppError(f"the server takes no {what} on {self.domain} (it offers {', '.join(self.offered) or 'nothing'})")
+        # Over TLS, which is verified (RFC 4616).
+        secret = base64.b64encode(f"\0{self.login.user}\0{self.login.password}".encode()).decode() if self.login.user else ""
+        self._write(f'<auth xmlns="{SASL}" mechanism="{wanted}">{secret}</auth>')
+        answer = self._one(lambda e: e.tag.startswith(f"{{{SASL}}}"), 20, "the login")
         if answer.tag != f"{{{SASL}}}success":
-            raise XmppError(f"the server refused the anonymous login: {condition(answer)}")
+            who = f"the login of {self.login.user}" if self.login.user else "the token" if self.login.token else "the anonymous login"
+            raise XmppError(f"the server refused {who}: {condition(answer)}")
         self._restart()
         bound = self.iq("set", "", f'<bind xmlns="{BIND}"/>')
         self.jid = bound.findtext(f".//{{{BIND}}}jid") or ""
@@ -187,6 +213,7 @@ class Session:
         )
         if answer.get("type") == "error":
             raise XmppError(f"the room refused the join: {condition(answer)}")
+        self.received.append(answer)
 
     def leave(self, room: str, nick: str) -> None:
         """Leave a room."""
@@ -217,8 +244,8 @@ class Session:
 class WebSocketSession(Session):
     """Over WebSocket."""
 
-    def __init__(self, site: Site, domain: str, path: str):
-        super().__init__(domain)
+    def __init__(self, site: Site, domain: str, path: str, login: Login | None = ANYBODY):
+        super().__init__(domain, login)
         self.socket = WebSocket(site, path, "xmpp")
         self._log_in(self._restart())
 
@@ -255,8 +282,8 @@ class BoshSession(Session):
     #: Seconds that the server may hold a request; the shortest there is, because two sessions are listened to in turn.
     WAIT = 1
 
-    def __init__(self, site: Site, domain: str, path: str):
-        super().__init__(domain)
+    def __init__(self, site: Site, domain: str, path: str, login: Login | None = ANYBODY):
+        super().__init__(domain, login)
         self.site, self.path = site, path
         self.rid = random.SystemRandom().randrange(1 << 40)
         self.sid = ""
@@ -301,11 +328,12 @@ class BoshSession(Session):
             pass
 
 
-def path_of(url: str, room: str) -> str:
-    """The path of a configured URL, with the room that a browser puts into its query.
+def path_of(url: str, room: str, token: str = "") -> str:
+    """The path of a configured URL, with the room and the token that a browser puts into its query.
 
     >>> path_of("wss://meet.example.edu/xmpp-websocket", "a b")
     '/xmpp-websocket?room=a%20b'
     """
     parts = urllib.parse.urlsplit(url)
-    return f"{parts.path or '/'}?room={urllib.parse.quote(room)}"
+    more = f"&token={urllib.parse.quote(token)}" if token else ""
+    return f"{parts.path or '/'}?room={urllib.parse.quote(room)}{more}"

@@ -17,6 +17,8 @@ description:
     credentials that Prosody gave.
   - The result is a table of steps with their times. The first step that fails ends it, with the layer at fault and the usual
     cause.
+  - Where not everybody may enter, the last step tries to get in without a name, with a made-up account or a forged token, and as a guest
+    whom nobody expects. It fails when one of them succeeds.
   - Certificates are always verified.
 author: campus.jitsi contributors (@campus-jitsi)
 attributes:
@@ -51,6 +53,29 @@ options:
     description: Where to find TURN servers that DNS does not know, by name.
     type: dict
     default: {}
+  policy:
+    description:
+      - Who may enter, as in C(jitsi_auth). Everybody else tries to in the last step, and the check fails when somebody gets in.
+    type: str
+    choices: [anonymous, internal, ldap, jwt]
+    default: anonymous
+  guests:
+    description: Whether guests may follow into a room that somebody opened. One of the two participants is then a guest.
+    type: bool
+    default: false
+  user:
+    description:
+      - Whoever opens the room, where not everybody may. Without him and without O(token) the steps that need somebody inside are skipped.
+    type: str
+    default: ''
+  password:
+    description: His password.
+    type: str
+    default: ''
+  token:
+    description: A token (JWT) with which to open the room.
+    type: str
+    default: ''
   timeout:
     description: How many seconds a step may take to get an answer.
     type: int
@@ -103,7 +128,8 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.campus.jitsi.plugins.module_utils._conference import Check, table, verdict
+from ansible_collections.campus.jitsi.plugins.module_utils._conference import POLICIES, Check, table, verdict
+from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import Login
 
 
 def main() -> None:
@@ -116,13 +142,19 @@ def main() -> None:
             "fallback": {"type": "str", "default": ""},
             "ca": {"type": "str", "default": ""},
             "hosts": {"type": "dict", "default": {}},
+            "policy": {"type": "str", "choices": list(POLICIES), "default": "anonymous"},
+            "guests": {"type": "bool", "default": False},
+            "user": {"type": "str", "default": ""},
+            "password": {"type": "str", "default": "", "no_log": True},
+            "token": {"type": "str", "default": "", "no_log": True},
             "timeout": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
     )
     params = module.params
     check = Check(params["domain"], port=params["port"], address=params["address"], fallback=params["fallback"], ca=params["ca"],
-                  timeout=params["timeout"], hosts=params["hosts"])
+                  timeout=params["timeout"], hosts=params["hosts"], policy=params["policy"], guests=params["guests"],
+                  login=Login(params["user"], params["password"], params["token"]))
     steps = check.run()
     result = {
         "changed": False,

@@ -435,7 +435,7 @@ def token_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     extra = variables.get("jitsi_jwt_extra_secrets")
     for where, value in (("`jitsi_jwt_secret`", secret), *((f"`jitsi_jwt_extra_secrets[{number}]`", value)
                                                             for number, value in enumerate(extra if isinstance(extra, list) else ()))):
-        if isinstance(value, str) and len(value.encode()) < SHORTEST_HMAC_KEY:
+        if isinstance(value, str) and value and len(value.encode()) < SHORTEST_HMAC_KEY:
             found.append(f"{where} is shorter than {SHORTEST_HMAC_KEY} bytes, which HS256 needs (RFC 7518, 3.2): take a longer one, such as from "
                          "`openssl rand -hex 32`.")
     if is_number(variables.get("jitsi_jwt_previous_secrets")) and int(variables["jitsi_jwt_previous_secrets"]) < 0:

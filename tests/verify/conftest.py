@@ -176,7 +176,37 @@ class Site:
 
         web = self.address(self.of("nginx_meet")[0])
         ca = pathlib.Path(self.ca_file).read_text(encoding="utf-8")
-        return Check(self.domain, address=web, ca=ca, hosts=self.turn_servers()).run()
+        return Check(self.domain, address=web, ca=ca, hosts=self.turn_servers(), policy=self.auth, guests=self.variables.get("jitsi_auth_guests", False),
+                     login=self.host_login()).run()
+
+    @property
+    def variables(self) -> dict[str, t.Any]:
+        """What the scenario says for the whole group `jitsi`."""
+        path = self.inventory / "group_vars" / "jitsi"
+        return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    @property
+    def auth(self) -> str:
+        """Who may enter."""
+        return self.variables.get("jitsi_auth", "anonymous")
+
+    def host_login(self) -> t.Any:
+        """Somebody who may open a room."""
+        from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import Login
+        from people import moodle_claims, signed
+
+        if self.auth == "internal":
+            user = self.variables["jitsi_users"][0]
+            return Login(user["name"], user.get("password") or self.secret(f"users/{user['name']}"))
+        if self.auth == "jwt":
+            return Login(token=signed(self.jwt_secret(), moodle_claims(self.domain, teacher=True)))
+        return Login(self.variables.get("jitsi_check_user", ""), self.variables.get("jitsi_check_password", ""))
+
+    def jwt_secret(self, generation: int = 1) -> str:
+        """The secret that signs tokens, as the collection derives it."""
+        from ansible_collections.campus.jitsi.plugins.plugin_utils import _secrets
+
+        return _secrets.derive(_secrets.read_root(str(self.inventory / ".jitsi" / "root.key"), None), "jwt", generation).hex()
 
     def turn_servers(self) -> dict[str, str]:
         """The addresses of the TURN servers of the installation, by name."""

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 
 import pytest
-import yaml
 from conftest import settled, works
 from people import Person, XmppError, refused, some_room
 
@@ -15,15 +13,9 @@ from people import Person, XmppError, refused, some_room
 @pytest.fixture
 def campus(single):
     """The installation, when it has accounts of its own."""
-    if access(single).get("jitsi_auth") != "internal":
+    if single.auth != "internal":
         pytest.skip("the scenario auth_internal has accounts")
     return single
-
-
-def access(site):
-    """The variables of the group `jitsi`."""
-    path = pathlib.Path(site.inventory) / "group_vars" / "jitsi"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def passwords(site):

@@ -164,6 +164,18 @@ function lib.display_name(occupant)
 	return presence and presence:get_child_text("nick", lib.NICK_NS) or nil;
 end
 
+--- Whether the occupant behind a stanza may use a feature: his token's features say so, or those that a moderator gave him, or else
+-- his role.
+function lib.allowed(session, stanza, feature)
+	local features = session.jitsi_meet_context_features or session.granted_jitsi_meet_context_features;
+	if features then
+		return features[feature] == true or features[feature] == "true";
+	end
+	local room = lib.room(lib.to_internal(jid.bare(stanza.attr.to)));
+	local occupant = room and room:get_occupant_by_real_jid(stanza.attr.from);
+	return occupant ~= nil and occupant.role == "moderator";
+end
+
 -- Messages with JSON inside -------------------------------------------------------------------------------------------
 
 function lib.json_message(from, to, data, attributes)
