@@ -430,7 +430,7 @@ def token_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
         if isinstance(values, list) and not values:
             found.append(f"`jitsi_jwt_{name}` is empty, and no token would be taken: give at least one.")
     if "*" in (variables.get("jitsi_jwt_issuers") or ()):
-        found.append("`jitsi_jwt_issuers` has `*`, which stands for nothing there: name the issuers.")
+        found.append("`jitsi_jwt_issuers` has `*`, which takes tokens of anybody whose key is known: name the issuers.")
     secret = variables.get("jitsi_jwt_secret")
     extra = variables.get("jitsi_jwt_extra_secrets")
     for where, value in (("`jitsi_jwt_secret`", secret), *((f"`jitsi_jwt_extra_secrets[{number}]`", value)

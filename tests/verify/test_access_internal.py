@@ -28,7 +28,7 @@ def test_who_has_an_account_logs_in_and_nobody_else(campus):
         assert refused(campus, "any", user=user, password=password) == ""
     assert refused(campus, "any", user="ANA", password=known["ana"]) == "", "XMPP takes upper case for the same"
     for user, password in (("ana", known["luis"]), ("ana", ""), ("eva", "whatever"), ("focus", known["ana"])):
-        assert "not-authorized" in refused(campus, "any", user=user, password=password) or password == ""
+        assert refused(campus, "any", user=user, password=password) != ""
     assert "takes no anonymous users" in refused(campus, "any")
 
 
@@ -44,8 +44,7 @@ def test_a_guest_waits_for_somebody_with_an_account_and_does_not_moderate(campus
         assert guest.enter() == "none"
         luis.enter()
         assert luis.becomes("owner"), "whoever logged in moderates"
-        assert guest.grants(guest.jid.partition("/")[0], "owner") == "forbidden"
-        assert guest.kicks(ana.nick) == "forbidden" or ana.affiliation() == "owner"
+        assert "done" not in {guest.grants(guest.jid.partition("/")[0], "owner"), guest.grants(f"somebody@{campus.domain}", "owner"), guest.kicks(ana.nick)}
         assert ana.kicks(guest.nick) == "done"
 
 

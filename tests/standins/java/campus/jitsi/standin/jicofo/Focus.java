@@ -62,7 +62,9 @@ final class Focus implements XmppLink.Listener {
         Xml.IqPayloadProvider payload = new Xml.IqPayloadProvider();
         for (String[] element : new String[][] {{"conference", Jingle.FOCUS_NS}, {"login-url", Jingle.FOCUS_NS},
                 {"logout", Jingle.FOCUS_NS}, {"jingle", Jingle.NS}, {"conference-modified", ColibriSession.NS},
-                {"mute", MUTE[0]}, {"mute", MUTE[1]}, {"mute", MUTE[2]}}) {
+                {"mute", MUTE[0]}, {"mute", MUTE[1]}, {"mute", MUTE[2]},
+                // Nobody serves these two here, and Smack then says so; one that it cannot parse breaks its stream.
+                {"jibri", "http://jitsi.org/protocol/jibri"}, {"dial", "urn:xmpp:rayo:1"}}) {
             ProviderManager.addIQProvider(element[0], element[1], payload);
         }
         ProviderManager.addExtensionProvider("stats", Bridge.STATS_NS, new Xml.Provider());

@@ -3,7 +3,7 @@
 -- that resumes an earlier session keeps its name.
 
 local sasl = require "util.sasl";
-local uuid = require "util.uuid".generate;
+local standin = module:require "standin";
 
 module:depends("jitsi_session");
 
@@ -25,34 +25,17 @@ function provider.user_exists()
 	return nil;
 end
 
-local function resumed_name(previd)
-	if previd then
-		for _, other in pairs(prosody.full_sessions) do
-			if other.resumption_token == previd then
-				return other.username;
-			end
-		end
-	end
-end
-
 function provider.get_sasl_handler(session)
 	return sasl.new(module.host, {
 		anonymous = function (handler)
-			handler.resumed_name = resumed_name(session.previd);
+			handler.username = standin.resumed_name(session.previd);
 			return true;
 		end;
 	});
 end
 
 -- Prosody's own mechanism always takes a new name.
-sasl.registerMechanism("ANONYMOUS", { "anonymous" }, function (handler)
-	local name;
-	repeat
-		name = uuid();
-	until handler.profile.anonymous(handler, name, handler.realm);
-	handler.username = handler.resumed_name or name;
-	return "success";
-end);
+standin.anonymous_mechanism();
 
 module:provides("auth", provider);
 

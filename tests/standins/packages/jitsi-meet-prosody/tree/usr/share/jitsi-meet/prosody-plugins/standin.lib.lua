@@ -5,7 +5,9 @@
 
 local jid = require "util.jid";
 local json = require "util.json";
+local sasl = require "util.sasl";
 local st = require "util.stanza";
+local uuid = require "util.uuid".generate;
 
 local hosts = prosody.hosts;
 local lib = {};
@@ -162,6 +164,29 @@ end
 function lib.display_name(occupant)
 	local presence = occupant:get_presence();
 	return presence and presence:get_child_text("nick", lib.NICK_NS) or nil;
+end
+
+--- Registers ANONYMOUS, which is one for all hosts: that of a host with tokens must do for one with guests, and the other way.
+-- A host's profile says whether somebody may enter, and may give him a name.
+function lib.anonymous_mechanism()
+	sasl.registerMechanism("ANONYMOUS", { "anonymous" }, function (handler)
+		local name = uuid();
+		local good, condition, reason = handler.profile.anonymous(handler, name, handler.realm);
+		if not good then
+			return "failure", condition, reason;
+		end
+		handler.username = handler.username or name;
+		return "success";
+	end);
+end
+
+--- The name of the session that a browser had before, by its resumption token.
+function lib.resumed_name(previd)
+	for _, other in pairs(previd and prosody.full_sessions or {}) do
+		if other.resumption_token == previd then
+			return other.username;
+		end
+	end
 end
 
 --- Whether the occupant behind a stanza may use a feature: his token's features say so, or those that a moderator gave him, or else
