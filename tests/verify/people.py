@@ -88,6 +88,12 @@ class Person(_xmpp.WebSocketSession):
         """What becomes of giving an affiliation in the room."""
         return self.tries(self.room, f'<query xmlns="{ADMIN}"><item affiliation="{affiliation}" jid={quoteattr(jid)}/></query>')
 
+    def lobby(self, on: bool) -> str:
+        """What becomes of turning the lobby on or off."""
+        form = ('<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>'
+                f'<field var="muc#roomconfig_membersonly"><value>{str(on).lower()}</value></field></x>')
+        return self.tries(self.room, f'<query xmlns="{OWNER}">{form}</query>')
+
     def kicks(self, nick: str) -> str:
         """What becomes of removing somebody from the room."""
         return self.tries(self.room, f'<query xmlns="{ADMIN}"><item nick={quoteattr(nick)} role="none"/></query>')

@@ -6,10 +6,11 @@ The outcome is the table in docs/access.md: :func:`table` makes it, and the test
 
 from __future__ import annotations
 
+import os
 import pathlib
 import typing as t
 
-from people import OWNER, Person, XmppError, some_room
+from people import Person, XmppError, some_room
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 #: What is tried, in the order of the table's columns.
@@ -32,37 +33,32 @@ def way_in(person: t.Callable[[str], Person], room: str) -> str:
     return "refused"
 
 
-def rights(host: t.Callable[[str], Person], person: t.Callable[[str], Person]) -> dict[str, str]:
-    """What a person can do: alone, and in a room that ``host`` opened.
+def rights(host: t.Callable[[str], Person], person: t.Callable[[str], Person], first: bool = False) -> dict[str, str]:
+    """What a person can do: alone, and in a room with somebody else.
 
     :param host: makes somebody who may open rooms
+    :param first: whether the person is in the room before the host
     """
     found = {"opens a room": way_in(person, some_room())}
     room = some_room()
-    with host(room) as first:
-        first.enter()
+    with host(room) as one:
+        one.enter()
         found["follows into one"] = way_in(person, room)
-        if found["follows into one"] != YES:
-            return {**found, **dict.fromkeys(ACTIONS[2:], NO)}
-        with person(room) as one:
-            one.enter()
-            found["moderates"] = YES if one.becomes("owner", 2) else NO
-            for name, attempt in ATTEMPTS.items():
-                found[name] = YES if attempt(one, first) else NO
-    # Those that end the meeting have one of their own.
-    found["removes others"] = YES if in_a_new_room(host, person, removes) else NO
-    found["ends it for all"] = YES if in_a_new_room(host, person, ends) else NO
+    if found["follows into one"] != YES:
+        return {**found, **dict.fromkeys(ACTIONS[2:], NO)}
+    for name, attempt in ATTEMPTS.items():
+        found[name] = YES if in_a_new_room(host, person, attempt, first) else NO
     return {name: found[name] for name in ACTIONS}
 
 
-def in_a_new_room(host: t.Callable[[str], Person], person: t.Callable[[str], Person], attempt: t.Callable[[Person, Person], bool]) -> bool:
-    """Whether an attempt succeeds against somebody who opened a room."""
+def in_a_new_room(host: t.Callable[[str], Person], person: t.Callable[[str], Person], attempt: t.Callable[[Person, Person], bool], first: bool) -> bool:
+    """Whether an attempt succeeds against somebody in the same room."""
     room = some_room()
-    with host(room) as first, person(room) as one:
-        first.enter()
-        one.enter()
-        one.see(0.3)
-        return attempt(one, first)
+    with host(room) as other, person(room) as one:
+        for each in (one, other) if first else (other, one):
+            each.enter()
+        one.see(0.5)
+        return attempt(one, other)
 
 
 def mutes(one: Person, other: Person) -> bool:
@@ -75,12 +71,7 @@ def hands_out(one: Person, other: Person) -> bool:
 
 
 def locks(one: Person, other: Person) -> bool:
-    form = ('<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>'
-            '<field var="muc#roomconfig_membersonly"><value>{}</value></field></x>')
-    done = one.tries(one.room, f'<query xmlns="{OWNER}">{form.format("true")}</query>') == "done"
-    if done:
-        one.tries(one.room, f'<query xmlns="{OWNER}">{form.format("false")}</query>')
-    return done
+    return one.lobby(True) == "done"
 
 
 def records(one: Person, other: Person) -> bool:
@@ -99,7 +90,14 @@ def ends(one: Person, other: Person) -> bool:
     return other.occupants(other.room).get(other.nick) is None
 
 
-ATTEMPTS = {"mutes others": mutes, "hands out rights": hands_out, "turns on the lobby": locks, "records": records}
+def moderates(one: Person, other: Person) -> bool:
+    return one.becomes("owner", 2)
+
+
+ATTEMPTS = {
+    "moderates": moderates, "removes others": removes, "mutes others": mutes, "ends it for all": ends, "hands out rights": hands_out,
+    "turns on the lobby": locks, "records": records,
+}
 
 
 def table(found: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
@@ -112,7 +110,14 @@ def table(found: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
             *(f"| {who} | " + " | ".join(can[action] for action in ACTIONS) + " |" for who, can in found.items())]
 
 
-def written(profile: str) -> list[str]:
-    """The table of a profile in docs/access.md, which is the first one behind its heading."""
-    text = (CHECKOUT / "docs" / "access.md").read_text(encoding="utf-8").partition(f"<!-- profile {profile} -->")[2]
-    return [line for line in text.partition("<!-- end -->")[0].splitlines() if line.startswith("|")]
+def documented(profile: str, found: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    """Assert that what was found is what docs/access.md says of a profile. With CAMPUS_WRITE_DOCS, write it there instead."""
+    path = CHECKOUT / "docs" / "access.md"
+    before, mark, rest = path.read_text(encoding="utf-8").partition(f"<!-- profile {profile} -->\n")
+    assert mark, f"docs/access.md has no place for {profile}"
+    there, end, after = rest.partition("<!-- end -->")
+    rows = table(found)
+    if os.environ.get("CAMPUS_WRITE_DOCS"):
+        path.write_text(before + mark + "\n" + "\n".join(rows) + "\n\n" + end + after, encoding="utf-8")
+    else:
+        assert [line for line in there.splitlines() if line.startswith("|")] == rows, "\n".join(rows)

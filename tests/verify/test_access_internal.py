@@ -8,6 +8,7 @@ import contextlib
 import pytest
 from conftest import settled, works
 from people import Person, XmppError, refused, some_room
+from rights import documented, rights
 
 
 @pytest.fixture
@@ -56,6 +57,20 @@ def refuses_the_room(guest) -> bool:
     return True
 
 
+def test_who_can_do_what_with_accounts_is_as_documented(campus):
+    """Raw stanzas, past all buttons of the client."""
+    def ana(room):
+        return Person(campus, room, user="ana", password=passwords(campus)["ana"])
+
+    people = {
+        "somebody with an account": lambda room: Person(campus, room, user="luis", password=passwords(campus)["luis"]),
+        "a guest": lambda room: Person(campus, room, guest=True),
+        "a wrong password": lambda room: Person(campus, room, user="luis", password="not his"),
+        "a stranger": lambda room: Person(campus, room),
+    }
+    documented("internal", {who: rights(ana, person) for who, person in people.items()})
+
+
 def test_users_come_and_go_and_those_of_others_stay(campus):
     (name,) = campus.hosts
     host = campus.host(name)
@@ -86,9 +101,12 @@ def test_switching_to_rooms_for_everybody_and_back_is_one_run_each(campus):
         done = campus.playbook("campus.jitsi.site", variables={"jitsi_auth": "anonymous", "jitsi_auth_guests": False, "jitsi_users": []})
     assert done.code == 0, done.output[-3000:]
     try:
-        with Person(campus, some_room()) as first:
-            first.enter()
-            assert first.becomes("owner"), "the first moderates"
+        settled(campus, policy="anonymous")
+
+        def anybody(room):
+            return Person(campus, room)
+
+        documented("anonymous", {"the first in a room": rights(anybody, anybody, first=True), "whoever comes later": rights(anybody, anybody)})
         assert "PLAIN" not in offered(campus)
         host = campus.host(name)
         for path in (f"/etc/prosody/conf.avail/{campus.domain}.cfg.lua", "/etc/jitsi/jicofo/jicofo.conf", f"/etc/jitsi/meet/{campus.domain}-config.js"):
