@@ -22,7 +22,7 @@ def jwt(said: t.Any, **options: t.Any) -> str:
     try:
         unknown = [name for name in options if name not in (*CLAIMS, *KEYS)]
         if unknown:
-            raise _jwt.TokenError(f"{unknown[0]} is no option{did_you_mean(unknown[0], (*CLAIMS, *KEYS)).rstrip('.') or ''}")
+            raise _jwt.TokenError(f"{unknown[0]} is no option{did_you_mean(unknown[0], (*CLAIMS, *KEYS))}")
         keys = {name: options[name] for name in KEYS if name in options}
         if isinstance(said, t.Mapping):
             others = [name for name in options if name in CLAIMS]
@@ -35,7 +35,8 @@ def jwt(said: t.Any, **options: t.Any) -> str:
             raise _jwt.TokenError(f"{missing[0]} is missing")
         return _jwt.sign(_jwt.claims(said, **named), **keys)
     except _jwt.TokenError as error:
-        raise AnsibleFilterError(f"campus.jitsi.jwt: {error}.") from error
+        # Not `from error`: Ansible would say it twice.
+        raise AnsibleFilterError(f"campus.jitsi.jwt: {str(error).rstrip('?')}{'?' if str(error).endswith('?') else '.'}") from None
 
 
 class FilterModule:
