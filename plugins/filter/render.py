@@ -9,7 +9,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.campus.jitsi.plugins.module_utils._ldap import filter_value
 from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp, to_permissions_policy
 from ansible_collections.campus.jitsi.plugins.plugin_utils._merge import merge_config
 from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_ranges
@@ -54,4 +53,4 @@ class FilterModule:
         """Names and functions."""
         functions = (merge_config, to_hocon, to_js, to_prosody, to_systemd, to_turnserver, sensitive_values, to_csp, to_permissions_policy,
                      peer_ranges)
-        return {**{function.__name__: _filter(function) for function in functions}, "to_ldap": _filter(filter_value)}
+        return {function.__name__: _filter(function) for function in functions}

@@ -10,7 +10,6 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_FALSE
 
-from ansible_collections.campus.jitsi.plugins.module_utils._ldap import filter_problem
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
 from ansible_collections.campus.jitsi.plugins.module_utils._stringprep import nodeprep, saslprep
 from ansible_collections.campus.jitsi.plugins.plugin_utils._firewall import parse_source
@@ -377,8 +376,7 @@ def access_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
         found.append("`jitsi_wait_for_moderator` is true and `jitsi_moderation` is not token: with passwords guests wait by themselves; leave it out.")
     if variables.get("jitsi_users") and auth != "internal":
         found.append(f"`jitsi_users` is set and `jitsi_auth` is {auth}: set `jitsi_auth: internal`, or leave the users out.")
-    more = {"jwt": token_problems, "ldap": ldap_problems}.get(str(auth), lambda _variables: [])
-    return [*found, *user_problems(variables.get("jitsi_users")), *more(variables)]
+    return [*found, *user_problems(variables.get("jitsi_users")), *(token_problems(variables) if auth == "jwt" else [])]
 
 
 def user_problems(users: t.Any) -> list[str]:
@@ -412,37 +410,6 @@ def user_problems(users: t.Any) -> list[str]:
                     found.append(f"`{where}.password` is no text: give it in quotes, or leave it out for a derived one.")
             except ValueError as error:
                 found.append(f"`{where}.password`: {error}.")
-    return found
-
-
-def ldap_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with ``jitsi_ldap_...``, when a directory is asked for. Whether it answers is looked at elsewhere."""
-    found = []
-    servers = variables.get("jitsi_ldap_servers")
-    if isinstance(servers, list) and not servers:
-        found.append("`jitsi_ldap_servers` is empty: name the servers of the directory, such as `ldap.example.edu`.")
-    for server in servers if isinstance(servers, list) else ():
-        if not isinstance(server, str) or not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?", server):
-            found.append(f"`jitsi_ldap_servers` has {server!r}: write the name of a server, with `:port` when it is not the usual one, and no `ldap://`.")
-    if variables.get("jitsi_ldap_tls") == "none" and not is_true(variables.get("jitsi_ldap_insecure", False)):
-        found.append("`jitsi_ldap_tls` is none, and everybody's password would cross the network in clear: take starttls or ldaps, or set "
-                     "`jitsi_ldap_insecure: true` if you mean it.")
-    for name in ("base", "bind_dn", "group"):
-        value = variables.get(f"jitsi_ldap_{name}")
-        if value and not (isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*=[^=]+(,\s*[A-Za-z][A-Za-z0-9-]*=[^=]+)*", value)):
-            found.append(f"`jitsi_ldap_{name}` is {value!r}, which is no DN: write it as `cn=name,ou=people,dc=example,dc=edu`.")
-    if not variables.get("jitsi_ldap_base"):
-        found.append("`jitsi_ldap_base` is not set: give the entry below which people are, such as `ou=people,dc=example,dc=edu`.")
-    if bool(variables.get("jitsi_ldap_bind_dn")) != bool(variables.get("jitsi_ldap_bind_password")):
-        found.append("`jitsi_ldap_bind_dn` and `jitsi_ldap_bind_password` belong together: set both, or none for an anonymous search.")
-    if "jitsi_ldap_user_filter" in variables:
-        problem = filter_problem(variables["jitsi_ldap_user_filter"])
-        if problem:
-            found.append(f"`jitsi_ldap_user_filter`: {problem}; write it as `(uid=$user)`.")
-    for name in ("attempts", "period"):
-        value = variables.get(f"prosody_login_{name}")
-        if is_number(value) and int(value) < 1:
-            found.append(f"`prosody_login_{name}` is {value}: give 1 or more.")
     return found
 
 
