@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.path import unfrackpath
 
-from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _pki, _validate
+from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _jwt, _pki, _validate
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import HAS_CRYPTOGRAPHY, VAULT_HEADER
 from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
 
@@ -98,6 +98,7 @@ class ActionModule(ActionBase):
             *self._acme_file_problems(variables),
             *_validate.front_problems(variables),
             *_validate.access_problems(variables),
+            *self._public_key_problems(variables),
             *self._shared_port_problems(task_vars, variables),
             *_firewall.problems(variables),
         ]
@@ -155,6 +156,19 @@ class ActionModule(ActionBase):
                         found.append(f"`{name}`: {path} holds no PEM certificate: give the file with the server's roots.")
             except (OSError, AnsibleError, UnicodeDecodeError) as error:
                 found.append(f"`{name}`: {path} cannot be read ({getattr(error, 'strerror', None) or error}).")
+        return found
+
+    def _public_key_problems(self, variables) -> list[str]:
+        """Public keys of tokens that cannot be read, or do for nothing."""
+        keys = variables.get("jitsi_jwt_public_keys")
+        found = []
+        for kid, key in keys.items() if variables.get("jitsi_auth") == "jwt" and isinstance(keys, dict) else ():
+            try:
+                if isinstance(key, str) and key.strip():
+                    problem = _jwt.public_problem(key if key.startswith("-----BEGIN ") else self._read(key))
+                    found += [f"`jitsi_jwt_public_keys[{kid!r}]`: {problem}."] if problem else []
+            except (OSError, AnsibleError, UnicodeDecodeError) as error:
+                found.append(f"`jitsi_jwt_public_keys[{kid!r}]`: {key} cannot be read ({getattr(error, 'strerror', None) or error}).")
         return found
 
     def _read(self, path: str) -> str:

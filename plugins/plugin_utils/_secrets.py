@@ -45,6 +45,8 @@ LABELS = {
     "tls/issuer/{nginx_meet}/web": "key",
     "tls/issuer/{coturn}/turn": "key",
     "turn": "password",
+    "jwt": "password",
+    "users/{user}": "password",
 }
 _LABEL = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*\Z")
 

@@ -14,6 +14,7 @@ from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you
 from ansible_collections.campus.jitsi.plugins.module_utils._stringprep import nodeprep, saslprep
 from ansible_collections.campus.jitsi.plugins.plugin_utils._firewall import parse_source
 from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp
+from ansible_collections.campus.jitsi.plugins.plugin_utils._jwt import secret_problem
 from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_range
 from ansible_collections.campus.jitsi.plugins.plugin_utils._render import to_systemd
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import SecretError, check_given
@@ -26,8 +27,6 @@ LONGEST_PREFIX = len("internal.auth.")
 #: before a certificate was made.
 LONGEST_LEAF = 824
 EXAMPLE = "meet.example.edu"
-#: Bytes of a key for HS256 (RFC 7518, section 3.2).
-SHORTEST_HMAC_KEY = 32
 #: What else listens on UDP on the host of a TURN server, or may: coturn itself, and a bridge.
 UDP_PORTS = {3478: "coturn's own port", 5349: "coturn's own port", 10000: "the bridge's port"}
 #: The range of relay ports when nobody says another one (roles/coturn/defaults).
@@ -431,13 +430,12 @@ def token_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
             found.append(f"`jitsi_jwt_{name}` is empty, and no token would be taken: give at least one.")
     if "*" in (variables.get("jitsi_jwt_issuers") or ()):
         found.append("`jitsi_jwt_issuers` has `*`, which takes tokens of anybody whose key is known: name the issuers.")
-    secret = variables.get("jitsi_jwt_secret")
     extra = variables.get("jitsi_jwt_extra_secrets")
-    for where, value in (("`jitsi_jwt_secret`", secret), *((f"`jitsi_jwt_extra_secrets[{number}]`", value)
-                                                            for number, value in enumerate(extra if isinstance(extra, list) else ()))):
-        if isinstance(value, str) and value and len(value.encode()) < SHORTEST_HMAC_KEY:
-            found.append(f"{where} is shorter than {SHORTEST_HMAC_KEY} bytes, which HS256 needs (RFC 7518, 3.2): take a longer one, such as from "
-                         "`openssl rand -hex 32`.")
+    given = [("`jitsi_jwt_secret`", variables.get("jitsi_jwt_secret"))] if variables.get("jitsi_jwt_secret") else []
+    for where, value in (*given, *((f"`jitsi_jwt_extra_secrets[{number}]`", value) for number, value in enumerate(extra if isinstance(extra, list) else ()))):
+        problem = secret_problem(value)
+        if problem:
+            found.append(f"{where}: {problem}; take a longer one, such as from `openssl rand -hex 32`.")
     if is_number(variables.get("jitsi_jwt_previous_secrets")) and int(variables["jitsi_jwt_previous_secrets"]) < 0:
         found.append(f"`jitsi_jwt_previous_secrets` is {variables['jitsi_jwt_previous_secrets']}: write 0 or more.")
     for kid, key in (variables.get("jitsi_jwt_public_keys") or {}).items() if isinstance(variables.get("jitsi_jwt_public_keys"), dict) else ():

@@ -72,7 +72,8 @@ class Secrets:
         self.site = site
         root = _secrets.read_root(str(site.inventory / ".jitsi" / "root.key"), None)
         roles = [path.parent.name for path in (CHECKOUT / "roles").glob("*/tasks")]
-        self.labels = _secrets.labels({role: site.of(role) for role in roles if role in site.roles})
+        users = [user["name"] for user in site.variables.get("jitsi_users", ())]
+        self.labels = _secrets.labels({**{role: site.of(role) for role in roles if role in site.roles}, "user": users})
         self.needles: dict[str, set[bytes]] = {"root key": needles(root) if root else set()}
         for label, kind in self.labels.items():
             for generation in generations:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 
 import pytest
@@ -48,6 +49,9 @@ def test_only_a_good_token_opens_the_door(campus):
         "not yet valid": signed(secret, {**good, "nbf": now + 600}),
         "without an end": signed(secret, {k: v for k, v in good.items() if k != "exp"}),
         "an end of another type": signed(secret, {**good, "exp": "never"}),
+        "an end that never comes": signed(secret, json.dumps(good).replace(str(good["exp"]), "1e999").encode()),
+        "no context": signed(secret, {**good, "context": None}),
+        "no user": signed(secret, {**good, "context": {"user": None}}),
         "another issuer": signed(secret, {**good, "iss": "mallory"}),
         "another audience": signed(secret, {**good, "aud": "somebody"}),
         "several audiences": signed(secret, {**good, "aud": ["jitsi"]}),

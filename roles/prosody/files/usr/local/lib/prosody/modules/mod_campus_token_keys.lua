@@ -21,9 +21,13 @@ local function decode(text)
 	return base64.decode(plain .. ("="):rep(-#plain % 4));
 end
 
+local function is_object(value)
+	return type(value) == "table" and value ~= json.null;
+end
+
 local function object(text)
 	local found = json.decode(decode(text) or "");
-	return type(found) == "table" and found or nil;
+	return is_object(found) and found or nil;
 end
 
 -- Which of the secrets made this signature; the newest, when none did, so that Jitsi's module says what is wrong.
@@ -55,14 +59,14 @@ local function look(session)
 	if not header or not claims then
 		return refuse("this is no token");
 	end
-	if type(claims.exp) ~= "number" then
+	if type(claims.exp) ~= "number" or not (claims.exp < 2^53) then
 		return refuse("the token has no end (exp)");
 	end
-	if not is_text(claims.room) or not is_text(claims.sub) or claims.context ~= nil and type(claims.context) ~= "table" then
+	if not is_text(claims.room) or not is_text(claims.sub) or claims.context ~= nil and not is_object(claims.context) then
 		return refuse("the token has claims (room, sub, context) of another type");
 	end
 	local user = claims.context and claims.context.user;
-	if user ~= nil and type(user) ~= "table" then
+	if user ~= nil and not is_object(user) then
 		return refuse("the token has a user of another type");
 	end
 	if public_keys then
