@@ -6,9 +6,10 @@
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## make demo        a fresh Debian 13 host, the whole site, and a call of two browsers on it (as root)
+## make demo        a fresh Debian 13 host, the whole site, and a call of two browsers on it (as root);
+##                  with AUTH=jwt, of a teacher and a student with tokens
 demo:
-	@python3 tests/demo.py up
+	@python3 tests/demo.py up $(if $(AUTH),--auth $(AUTH))
 
 ## make demo-down   remove all that the demo made
 demo-down:

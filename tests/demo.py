@@ -3,6 +3,7 @@
 """A fresh Debian host becomes a Jitsi Meet, and two browsers hold a call on it.
 
     tests/demo.py up [--suite bookworm]     (`make demo`) the host stays, to look around
+    tests/demo.py up --auth jwt             (`make demo AUTH=jwt`) a teacher and a student, with tokens as a Moodle makes them
     tests/demo.py down                      (`make demo-down`) removes it
 
 It does what an administrator would: an inventory of one host and one variable, and one command.
@@ -27,7 +28,7 @@ LAB = [sys.executable, str(tool.CHECKOUT / "tests" / "lab" / "lab.py")]
 STEPS = 5
 
 
-def inventory(host: dict[str, str], key: str, repository: dict[str, str]) -> str:
+def inventory(host: dict[str, str], key: str, repository: dict[str, str], auth: str = "anonymous") -> str:
     """The inventory, as JSON, which is YAML too."""
     variables = {
         "jitsi_domain": DOMAIN,
@@ -38,6 +39,8 @@ def inventory(host: dict[str, str], key: str, repository: dict[str, str]) -> str
     }
     if repository:
         variables["jitsi_apt_repository"] = repository
+    if auth != "anonymous":
+        variables["jitsi_auth"] = auth
     return json.dumps({"jitsi": {"hosts": {"meet": variables}}}, indent=1) + "\n"
 
 
@@ -55,7 +58,29 @@ def table(result: dict) -> list[str]:
     return lines
 
 
-def up(suite: str) -> None:
+def tokens(collections: pathlib.Path) -> pathlib.Path:
+    """A file with a teacher's token for the first browser and a student's for the second, made by the filter campus.jitsi.jwt."""
+    path = PLACE / "tokens.json"
+    play = [{
+        "hosts": "localhost", "gather_facts": False, "connection": "local", "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "tasks": [{
+            "ansible.builtin.copy": {"dest": str(path), "mode": "0600", "content": "{{ {'Ada': teacher, 'Blas': student} | to_json }}"},
+            "vars": {
+                "secret": "{{ lookup('campus.jitsi.secret', 'jwt', encoding='hex', file='" + str(PLACE / ".jitsi" / "root.key") + "') }}",
+                **{who: "{{ '*' | campus.jitsi.jwt(secret=secret, app_id='jitsi', domain='" + DOMAIN + "', user={'moderator': " + says + "}) }}"
+                   for who, says in (("teacher", "true"), ("student", "false"))},
+            },
+        }],
+    }]
+    (PLACE / "tokens.yml").write_text(json.dumps(play), encoding="utf-8")
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "PATH": f"{tool.VENV / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["ansible-playbook", "-i", "localhost,", "tokens.yml"], env=environment, cwd=PLACE, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise tool.Failure(f"the tokens could not be made: {done.stdout[-500:]}")
+    return path
+
+
+def up(suite: str, auth: str) -> None:
     started = time.monotonic()
 
     def step(number: int, text: str) -> None:
@@ -83,7 +108,7 @@ def up(suite: str) -> None:
     PLACE.mkdir(parents=True, exist_ok=True)
     hosts = PLACE / "inventory.json"
     repository = {"uri": "http://gateway.lab.test:8000", "key": str(pathlib.Path(source["release1"]) / "jitsi-key.gpg.key")} if serve else {}
-    hosts.write_text(inventory(host, lab["key"], repository), encoding="utf-8")
+    hosts.write_text(inventory(host, lab["key"], repository, auth), encoding="utf-8")
     command = ["ansible-playbook", "-i", str(hosts), "campus.jitsi.site"]
     step(4, " ".join(["ansible-playbook", "-i", str(hosts.relative_to(tool.CHECKOUT)), "campus.jitsi.site"]))
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "PATH": f"{tool.VENV / 'bin'}:{os.environ['PATH']}",
@@ -92,20 +117,24 @@ def up(suite: str) -> None:
         raise tool.Failure("the site is not complete; what went wrong is above, and the host is left to look at: `tests/lab/lab.py ssh demo meet`.")
     step(5, "Two browsers hold a call")
     call = [str(tool.VENV / "bin" / "python"), str(tool.CHECKOUT / "tests" / "call" / "call.py"), f"https://{DOMAIN}",
-            "--address", host["address"], "--ca", str(PLACE / ".jitsi" / "ca.crt"), "--out", str(PLACE), "--stay", "2"]
+            "--address", host["address"], "--ca", str(PLACE / ".jitsi" / "ca.crt"), "--out", str(PLACE), "--stay", "2", "--beside"]
+    if auth == "jwt":
+        call += ["--tokens", str(tokens(collections))]
     done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)
     result = json.loads(done.stdout or "{}")
     if not result.get("ok"):
         (PLACE / "call.json").write_text(done.stdout, encoding="utf-8")
         raise tool.Failure(f"the browsers did not see each other: {result.get('error') or 'see ' + str(PLACE / 'call.json')}")
-    picture = next(iter(result["browsers"].values()))["screenshot"]
+    roles = {name: (browser.get("meeting") or {}).get("role") for name, browser in result["browsers"].items()}
+    if auth == "jwt" and roles["Ada"] == roles["Blas"]:
+        raise tool.Failure(f"teacher and student have the same rights: {roles}")
     print(f"""
 campus.jitsi: a fresh Debian host became a Jitsi Meet in {time.monotonic() - started:.0f} s, and two browsers held a call on it.
 
 {chr(10).join('  ' + line for line in table(result))}
 
   site         https://{DOMAIN}  (the step-by-step check of a conference is above)
-  screenshot   {picture}
+  screenshot   {result["picture"]}{chr(10) + "  rights       Ada came with the token of a teacher, Blas with that of a student" if auth == "jwt" else ""}
   open it      put `{host["address"]} {DOMAIN}` into /etc/hosts and trust {PLACE / ".jitsi" / "ca.crt"}
   look around  tests/lab/lab.py ssh demo meet
   remove it    make demo-down
@@ -121,12 +150,14 @@ def down() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("up").add_argument("--suite", default="trixie", choices=["trixie", "bookworm"])
+    upwards = verbs.add_parser("up")
+    upwards.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"])
+    upwards.add_argument("--auth", default="anonymous", choices=["anonymous", "jwt"])
     verbs.add_parser("down")
     options = parser.parse_args()
     try:
         if options.verb == "up":
-            up(options.suite)
+            up(options.suite, options.auth)
         else:
             down()
     except tool.Failure as failure:

@@ -16,6 +16,7 @@ Prints one JSON object: per browser the seconds until it saw the other, frames, 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import pathlib
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing as t
 import urllib.parse
 import uuid
 
@@ -61,7 +63,8 @@ FRAME = """<!DOCTYPE html><title>Course</title><style>iframe {{ width: 900px; he
 <iframe name="meeting" src="{url}" allow="camera; microphone; display-capture; autoplay; fullscreen"></iframe>"""
 #: What the stand-in's page says of itself; null on Jitsi's own.
 MEETING = """() => window.__meeting ? JSON.parse(JSON.stringify({
-    state: __meeting.state, layer: __meeting.layer, error: __meeting.error, p2p: __meeting.p2p, stats: __meeting.stats,
+    state: __meeting.state, layer: __meeting.layer, error: __meeting.error, p2p: __meeting.p2p, stats: __meeting.stats, role: __meeting.role,
+    myId: __meeting.myId, participants: __meeting.participants,
 })) : null"""
 
 
@@ -127,13 +130,14 @@ class Browser:
         if ca:
             subprocess.run([*base, "-A", "-n", "campus", "-t", "C,,", "-i", ca], check=True)
 
-    def join(self, url: str, room: str, relay: bool) -> None:
+    def join(self, url: str, room: str, relay: bool, token: str = "") -> None:
         only_relay = ['config.p2p.iceTransportPolicy="relay"', "config.forceTurnRelay=true"] if relay else []
         fragment = "&".join([
             *only_relay,
             "config.prejoinConfig.enabled=false", "config.prejoinPageEnabled=false", "config.startWithAudioMuted=true",
             f"userInfo.displayName={urllib.parse.quote(json.dumps(self.name))}",
         ])
+        room += f"?jwt={token}" if token else ""
         if not self.inside:
             self.page.goto(f"{url}/{room}#{fragment}", wait_until="domcontentloaded", timeout=30000)
             return
@@ -181,6 +185,18 @@ def relayed_over(browser: Browser, transport: str, timeout: float = 15) -> bool:
     return False
 
 
+def beside(browsers: t.Sequence[Browser], out: pathlib.Path) -> str:
+    """One picture of all pages, side by side; its path."""
+    path = out / "call.png"
+    page = browsers[0].context.new_page()
+    page.set_viewport_size({"width": 970 * len(browsers), "height": 560})
+    shown = "".join(f'<img src="data:image/png;base64,{base64.b64encode((out / (one.name + ".png")).read_bytes()).decode()}">' for one in browsers)
+    page.set_content(f"<style>body {{ margin: 5px; background: #ccc }} img {{ margin: 5px; width: 955px }}</style><nobr>{shown}</nobr>")
+    page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth)")
+    page.screenshot(path=str(path))
+    return str(path)
+
+
 def hold(options: argparse.Namespace) -> dict:
     """The call; raises AssertionError with what each browser saw."""
     out = pathlib.Path(options.out)
@@ -195,8 +211,9 @@ def hold(options: argparse.Namespace) -> dict:
             for name in names:
                 browsers.append(Browser(playwright, name, home, options))
             opened = time.monotonic()
+            tokens = json.loads(pathlib.Path(options.tokens).read_text(encoding="utf-8")) if options.tokens else {}
             for browser in browsers:
-                browser.join(options.url, room, bool(options.relay))
+                browser.join(options.url, room, bool(options.relay), tokens.get(browser.name, ""))
             seen: dict[tuple[str, str], dict] = {}
             wanted = [(one.name, other) for one in browsers for other in names if other != one.name]
             if len(names) > 2 and not options.bridge:
@@ -234,6 +251,8 @@ def hold(options: argparse.Namespace) -> dict:
                     "log": browser.log[-15:],
                     "forbidden": browser.forbidden,
                 }
+            if options.beside:
+                result["picture"] = beside(browsers, out)
             result["ok"] = len(seen) == len(wanted) and all(relayed.values())
             for browser in browsers:
                 browser.context.close()
@@ -257,6 +276,8 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=45, help="seconds until both must have seen each other")
     parser.add_argument("--stay", type=float, default=0,
                         help="seconds to stay in the call after that; the file `seen` in --out says when they begin, a file `enough` ends them")
+    parser.add_argument("--beside", action="store_true", help="one picture more, of all pages side by side")
+    parser.add_argument("--tokens", default="", metavar="FILE", help="JSON with a token for each browser that has one, by name; read, and not shown")
     parser.add_argument("--inside", default="", metavar="ORIGIN", help="hold it in a frame of a page of ORIGIN, such as an LMS has")
     parser.add_argument("--locale", default="en-US")
     parser.add_argument("--out", default=".", help="where the screenshots go")
