@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
+import pathlib
+import sys
 import time
 
 import pytest
@@ -15,6 +18,9 @@ from people import Person, XmppError, moodle_claims, part, refused, signed, some
 from rights import documented, rights
 
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _jwt
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "call"))
+import call  # noqa: E402
 
 
 @pytest.fixture
@@ -249,3 +255,66 @@ def test_prosody_starts_without_a_complaint(campus):
     assert [line for line in complaints if not line.endswith("Received SIGTERM")] == []
     works(settled(campus))
 
+
+
+# --- browsers ------------------------------------------------------------------------------------------------------
+
+
+class People:
+    """Browsers of people, each with a token of his own or none."""
+
+    def __init__(self, site, playwright, home):
+        self.site, self.playwright, self.home, self.room = site, playwright, home, some_room()
+        self.there: list = []
+        self.options = argparse.Namespace(inside="", ca=site.ca_file, url=f"https://{site.domain}", address=site.address("meet"), map=[], locale="en-US")
+
+    def come(self, name, token=""):
+        one = call.Browser(self.playwright, name, self.home, self.options)
+        self.there.append(one)
+        one.join(self.options.url, self.room, False, token)
+        return one
+
+    def until(self, one, script, seconds=20):
+        """Wait for a condition in somebody's page, from outside: the page's policy forbids to evaluate texts in it."""
+        end = time.monotonic() + seconds
+        while not one.page.evaluate(script):
+            assert time.monotonic() < end, f"{one.name}: not {script}; {one.page.evaluate(call.MEETING)}; {one.log[-5:]}"
+            one.page.wait_for_timeout(100)
+
+
+@pytest.fixture
+def people(campus, tmp_path):
+    with call.sync_playwright() as playwright:
+        found = People(campus, playwright, tmp_path)
+        yield found
+        for one in found.there:
+            one.context.close()
+
+
+def test_a_student_a_guest_and_the_teacher_in_browsers(campus, people):
+    """Jitsi's own client library, in three Chromium: who comes first waits, and what the client's menus would do is refused by the server."""
+    blas = people.come("Blas", student(campus, people.room))
+    people.until(blas, "__meeting.state === 'lobby'")
+    carmen = people.come("Carmen")
+    people.until(carmen, "__meeting.state === 'lobby'")
+    ada = people.come("Ada", teacher(campus, people.room))
+    people.until(ada, "__meeting.state === 'joined' && __meeting.role === 'moderator'")
+    for one in (blas, carmen):
+        people.until(one, "__meeting.state === 'joined' && __meeting.participants.length === 2")
+    assert [one.page.evaluate("__meeting.role") for one in (ada, blas, carmen)] == ["moderator", "none", "none"]
+    ids = {one.name: one.page.evaluate("__meeting.myId") for one in people.there}
+    for one in (blas, carmen):
+        one.page.evaluate("ids => { __meeting.kick(ids.Ada); __meeting.muteOther(ids.Ada); __meeting.grantOwner(__meeting.myId); }", ids)
+    ada.page.wait_for_timeout(2000)
+    assert ada.page.evaluate("__meeting.state") == "joined" and not ada.page.evaluate("__meeting.events.some(event => event.detail === 'kicked')")
+    assert [one.page.evaluate("__meeting.role") for one in (ada, blas, carmen)] == ["moderator", "none", "none"]
+    ada.page.evaluate("id => __meeting.kick(id)", ids["Carmen"])
+    people.until(carmen, "__meeting.error === 'kicked'")
+
+
+def test_bad_tokens_in_browsers(campus, people):
+    """Expired and forged: the library asks for a login. For another room: the room refuses."""
+    expired, forged, other = teacher(campus, exp=int(time.time()) - 1), PEOPLE["a forged token"]["token"](campus), teacher(campus, some_room())
+    for name, token, seen in (("Ada", expired, "state === 'login'"), ("Blas", forged, "state === 'login'"), ("Carmen", other, "layer === 'conference'")):
+        one = people.come(name, token)
+        people.until(one, f"__meeting.{seen} && !__meeting.myId")
