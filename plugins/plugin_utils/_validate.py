@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import re
 import typing as t
@@ -29,6 +30,9 @@ LONGEST_LEAF = 824
 EXAMPLE = "meet.example.edu"
 #: What else listens on UDP on the host of a TURN server, or may: coturn itself, and a bridge.
 UDP_PORTS = {3478: "coturn's own port", 5349: "coturn's own port", 10000: "the bridge's port"}
+#: A room of the check of a conference (plugins/module_utils/_conference.py), and how many letters and digits it has.
+CHECKED_ROOM = "campus-check-0123456789ab"
+LONGEST_ROOM_MINIMUM = 23
 #: The range of relay ports when nobody says another one (roles/coturn/defaults).
 RELAY_PORTS = (49152, 65535)
 
@@ -444,6 +448,74 @@ def token_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     login = variables.get("nginx_meet_login_url")
     if login and not (isinstance(login, str) and re.fullmatch(r"https://[^\s/]+(/\S*)?", login)):
         found.append("`nginx_meet_login_url` is no https URL: give that of the page where people log in.")
+    return found
+
+
+def room_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the rooms: ``prosody_room_...``, their features and reservations. What has the wrong type is passed over here.
+
+    >>> room_problems({"prosody_lobby": False, "prosody_lobby_persistent": True, "jitsi_auth": "internal"})
+    ['`prosody_lobby_persistent` is true and `prosody_lobby` is false: leave one of them out.']
+    """
+    found = []
+    lobby, persistent = is_true(variables.get("prosody_lobby", True)), is_true(variables.get("prosody_lobby_persistent", False))
+    auth = variables.get("jitsi_auth", "anonymous")
+    waits = auth == "jwt" and (is_true(variables.get("jitsi_auth_guests", False))
+                               or is_true(variables.get("jitsi_wait_for_moderator", variables.get("jitsi_moderation", "token") == "token")))
+    if persistent and not lobby:
+        found.append("`prosody_lobby_persistent` is true and `prosody_lobby` is false: leave one of them out.")
+    elif persistent and auth == "anonymous":
+        found.append("`prosody_lobby_persistent` is true and `jitsi_auth` is anonymous: nobody could come back to let people in; leave it out.")
+    if waits and not lobby:
+        found.append("`prosody_lobby` is false, and people without rights wait in a lobby with `jitsi_auth: jwt`: leave it out, or set "
+                     "`jitsi_wait_for_moderator` and `jitsi_auth_guests` to false.")
+    limits = {"prosody_room_minimum": (1, LONGEST_ROOM_MINIMUM), "prosody_max_occupants": (0, None), "prosody_reservations_retries": (0, None)}
+    for name, (least, most) in limits.items():
+        value = variables.get(name, least)
+        if is_number(value) and (int(value) < least or most is not None and int(value) > most):
+            found.append(f"`{name}` is {value}: take a number from {least} {f'to {most}' if most else 'up'}.")
+    for name in ("prosody_room_weak_names", "prosody_room_refused_names"):
+        found += room_name_problems(name, variables.get(name))
+    message = variables.get("prosody_room_message", "-")
+    if not isinstance(message, str) or not message.strip():
+        found.append("`prosody_room_message` is no text: write what people are to read when a name is refused, or leave it out.")
+    return found + reservation_problems(variables)
+
+
+def room_name_problems(variable: str, names: t.Any) -> list[str]:
+    """What is wrong with one list of names of rooms.
+
+    >>> room_name_problems("prosody_room_refused_names", ["rector*", "*"])
+    ['`prosody_room_refused_names[1]` is *, which is every room: write some letters beside it.']
+    """
+    found = []
+    for number, name in enumerate(names if isinstance(names, list) else ()):
+        where = f"`{variable}[{number}]`"
+        if not isinstance(name, str):
+            found.append(f"{where} is no text but {type_name(name)}: write it in quotes.")
+        elif not any(letter.isalpha() for letter in name):
+            found.append(f"{where} is {name}, which is every room: write some letters beside it." if set(name) == {"*"} else
+                         f"{where} is {name!r}, which has no letter: names without one are refused anyway; leave it out.")
+        elif re.search(r"[\s@/\"&'<>]", name):
+            found.append(f"{where} is {name!r}, which is no name of a room: leave out spaces and signs.")
+        elif "*" in name and fnmatch.fnmatchcase(CHECKED_ROOM, re.sub(r"[\[\]?]", "-", name.lower())):
+            found.append(f"{where} is {name}, which is also the room of the check (`{CHECKED_ROOM}`): write more letters.")
+    return found
+
+
+def reservation_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with ``prosody_reservations_...``. Headers are not shown."""
+    url, headers = variables.get("prosody_reservations_url"), variables.get("prosody_reservations_headers") or {}
+    if not url:
+        return ["`prosody_reservations_headers` is set and `prosody_reservations_url` is not: set both, or none."] if headers else []
+    if not isinstance(url, str) or not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+        return ["`prosody_reservations_url` is no URL: write `https://` and what comes before `/conference`, without a question mark or a password."]
+    found = []
+    if url.startswith("http://") and not re.match(r"http://(127\.[0-9.]+|localhost|\[::1\])(:[0-9]+)?(/|$)", url):
+        found.append("`prosody_reservations_url` is not https, and the system is on another host: who reads the line would learn all rooms; take https.")
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", str(name)) or not isinstance(value, str) or re.search(r"[\x00-\x1f\x7f]", value):
+            found.append(f"`prosody_reservations_headers[{str(name)!r}]` is no header: write a name of letters and hyphens, and one line of text.")
     return found
 
 

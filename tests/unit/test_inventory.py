@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
+import yaml
 from ansible_collections.campus.jitsi.plugins.action import validate
 from ansible_collections.campus.jitsi.plugins.action.validate import known_variables
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _validate
@@ -347,3 +350,58 @@ def test_doors_that_cannot_be(variables, said):
 )
 def test_doors_that_can_be(variables):
     assert _validate.access_problems(variables) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"prosody_lobby": "no", "prosody_lobby_persistent": True, "jitsi_auth": "ldap"}, "`prosody_lobby` is false: leave one of them out"),
+        ({"prosody_lobby_persistent": True}, "nobody could come back"),
+        ({"prosody_lobby": False, "jitsi_auth": "jwt"}, "`prosody_lobby` is false, and people without rights wait"),
+        ({"prosody_lobby": False, "jitsi_auth": "jwt", "jitsi_moderation": "everyone", "jitsi_auth_guests": True}, "wait in a lobby"),
+        ({"prosody_room_minimum": 0}, "from 1 to 23"),
+        ({"prosody_room_minimum": "24"}, "from 1 to 23"),
+        ({"prosody_max_occupants": -1}, "`prosody_max_occupants` is -1: take a number from 0 up"),
+        ({"prosody_reservations_retries": -1}, "from 0 up"),
+        ({"prosody_room_weak_names": ["test", 123]}, "`prosody_room_weak_names[1]` is no text but a number"),
+        ({"prosody_room_weak_names": ["123"]}, "has no letter"),
+        ({"prosody_room_refused_names": ["**"]}, "is every room"),
+        ({"prosody_room_refused_names": ["Campus*"]}, "the room of the check"),
+        ({"prosody_room_refused_names": ["*-check-*"]}, "the room of the check"),
+        ({"prosody_room_refused_names": ["sala de juntas"]}, "no name of a room"),
+        ({"prosody_room_message": " "}, "`prosody_room_message` is no text"),
+        ({"prosody_reservations_url": "rooms.example.edu"}, "is no URL"),
+        ({"prosody_reservations_url": "https://user:word@rooms.example.edu"}, "is no URL"),
+        ({"prosody_reservations_url": "http://rooms.example.edu"}, "not https"),
+        ({"prosody_reservations_headers": {"Authorization": "Bearer abc"}}, "set both, or none"),
+        ({"prosody_reservations_url": "https://rooms.example.edu", "prosody_reservations_headers": {"X": "a\nY: b"}}, "is no header"),
+        ({"prosody_reservations_url": "https://rooms.example.edu", "prosody_reservations_headers": {"X y": "abc"}}, "is no header"),
+    ],
+)
+def test_rooms_that_cannot_be(variables, said):
+    problems = _validate.room_problems(variables)
+    assert len(problems) == 1 and said in problems[0], problems
+    assert "abc" not in problems[0]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {}, {"prosody_lobby": False}, {"prosody_lobby": False, "jitsi_auth": "jwt", "jitsi_wait_for_moderator": False},
+        {"prosody_lobby": False, "jitsi_auth": "jwt", "jitsi_moderation": "everyone"},
+        {"prosody_lobby_persistent": True, "jitsi_auth": "internal"}, {"prosody_max_occupants": "75"},
+        {"prosody_room_minimum": 23, "prosody_room_refused_names": ["rector*", "exam-*-2026", "claustro", "reuni\u00f3n*", "*[x]"]},
+        {"prosody_reservations_url": "http://127.0.0.1:8080/rooms/"}, {"prosody_reservations_url": "http://[::1]:8080"},
+        {"prosody_reservations_url": "https://rooms.example.edu", "prosody_reservations_headers": {"Authorization": "Bearer a.b-c="}},
+    ],
+)
+def test_rooms_that_can_be(variables):
+    assert _validate.room_problems(variables) == []
+
+
+def test_the_default_names_are_names():
+    roles = pathlib.Path(_validate.__file__).resolve().parents[2] / "roles"
+    defaults = yaml.safe_load((roles / "prosody" / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    assert _validate.room_problems(defaults) == []
+    names = defaults["prosody_room_weak_names"]
+    assert len(set(names)) == len(names) and {"test", "prueba", "pepe", "sala", "room"} <= set(names)
