@@ -96,6 +96,7 @@ class ActionModule(ActionBase):
             *_validate.day_problems(variables),
             *_validate.acme_problems(variables, self._web_hosts(task_vars)),
             *self._acme_file_problems(variables),
+            *self._ldap_file_problems(variables),
             *_validate.front_problems(variables),
             *_validate.access_problems(variables),
             *self._public_key_problems(variables),
@@ -171,6 +172,17 @@ class ActionModule(ActionBase):
             except (OSError, AnsibleError, UnicodeDecodeError) as error:
                 found.append(f"`jitsi_jwt_public_keys[{kid!r}]`: {key} cannot be read ({getattr(error, 'strerror', None) or error}).")
         return found
+
+    def _ldap_file_problems(self, variables) -> list[str]:
+        """The authorities of a directory, when they cannot be read."""
+        path = variables.get("prosody_ldap_ca_file")
+        if not path or variables.get("jitsi_auth") != "ldap":
+            return []
+        try:
+            problem = _pki.authorities_problem(self._read(path))
+        except (OSError, AnsibleError, UnicodeDecodeError) as error:
+            return [f"`prosody_ldap_ca_file`: {path} cannot be read ({getattr(error, 'strerror', None) or error})."]
+        return [f"`prosody_ldap_ca_file`: {path} {problem}: give the PEM file of the authority that signed the servers' certificates."] if problem else []
 
     def _read(self, path: str) -> str:
         """A file of the controller, which Ansible vault may encrypt."""

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import BOOLEANS, BOOLEANS_FALSE
 
+from ansible_collections.campus.jitsi.plugins.module_utils import _ldap
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean, nearest
 from ansible_collections.campus.jitsi.plugins.module_utils._stringprep import nodeprep, saslprep
 from ansible_collections.campus.jitsi.plugins.plugin_utils._firewall import parse_source
@@ -379,7 +380,8 @@ def access_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
         found.append("`jitsi_wait_for_moderator` is true and `jitsi_moderation` is not token: with passwords guests wait by themselves; leave it out.")
     if variables.get("jitsi_users") and auth != "internal":
         found.append(f"`jitsi_users` is set and `jitsi_auth` is {auth}: set `jitsi_auth: internal`, or leave the users out.")
-    return [*found, *user_problems(variables.get("jitsi_users")), *(token_problems(variables) if auth == "jwt" else [])]
+    return [*found, *user_problems(variables.get("jitsi_users")), *(token_problems(variables) if auth == "jwt" else []),
+            *(ldap_problems(variables) if auth == "ldap" else []), *limit_problems(variables)]
 
 
 def user_problems(users: t.Any) -> list[str]:
@@ -516,6 +518,70 @@ def reservation_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     for name, value in headers.items() if isinstance(headers, dict) else ():
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", str(name)) or not isinstance(value, str) or re.search(r"[\x00-\x1f\x7f]", value):
             found.append(f"`prosody_reservations_headers[{str(name)!r}]` is no header: write a name of letters and hyphens, and one line of text.")
+    return found
+
+
+def ldap_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with ``prosody_ldap_...``, when a directory is asked for. Passwords are not shown.
+
+    >>> ldap_problems({"prosody_ldap_servers": ["ldap.example.edu"], "prosody_ldap_base": "people"})
+    ["`prosody_ldap_base` is 'people', which is no name of an entry: write it as `ou=people,dc=example,dc=edu`."]
+    """
+    found = []
+    servers = variables.get("prosody_ldap_servers")
+    if servers is None or isinstance(servers, list) and not servers:
+        found.append("`prosody_ldap_servers` is empty and `jitsi_auth` is ldap: name at least one server, such as `ldap.example.edu`.")
+    for server in servers if isinstance(servers, list) else []:
+        name, colon, port = server.partition(":") if isinstance(server, str) else ("", "", "")
+        if isinstance(server, str) and "://" in server:
+            found.append(f"`prosody_ldap_servers` has {server!r}: write the name alone, and say with `prosody_ldap_tls` how it is spoken to.")
+        elif not is_host_name(name) or colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            found.append(f"`prosody_ldap_servers` has {server!r}: write a full host name in lower case, as its certificate has it, such as "
+                         "`ldap.example.edu` or `ldap.example.edu:1389`.")
+    tls, insecure = variables.get("prosody_ldap_tls", "starttls"), is_true(variables.get("prosody_ldap_insecure", False))
+    if tls == "none" and not insecure:
+        found.append("`prosody_ldap_tls` is none, and every password would cross the network for all to read: take starttls or ldaps, or set "
+                     "`prosody_ldap_insecure: true` where nobody can listen.")
+    if tls != "none" and insecure:
+        found.append(f"`prosody_ldap_insecure` is true and `prosody_ldap_tls` is {tls}, which is secure: leave `prosody_ldap_insecure` out.")
+    if tls == "none" and variables.get("prosody_ldap_ca_file"):
+        found.append("`prosody_ldap_ca_file` is set and `prosody_ldap_tls` is none, where there is no certificate: leave one of them out.")
+    kind = variables.get("prosody_ldap_kind", "openldap")
+    names = {"base": "ou=people,dc=example,dc=edu", "bind_dn": "cn=jitsi,ou=services,dc=example,dc=edu", "group": "cn=teachers,ou=groups,dc=example,dc=edu"}
+    for name, example in names.items():
+        value = variables.get(f"prosody_ldap_{name}")
+        # Active Directory takes a user's name with a domain behind it, too.
+        plain = name == "bind_dn" and kind == "active_directory" and isinstance(value, str) and re.fullmatch(r"[^@\s]+@[^@\s]+", value)
+        if value and not plain and not _ldap.is_dn(value):
+            found.append(f"`prosody_ldap_{name}` is {value!r}, which is no name of an entry: write it as `{example}`.")
+    if not variables.get("prosody_ldap_base"):
+        found.append(f"`prosody_ldap_base` is empty: name the entry below which people are, such as `{names['base']}`.")
+    dn, password = variables.get("prosody_ldap_bind_dn"), "prosody_ldap_bind_password" in variables and variables["prosody_ldap_bind_password"]
+    if dn and not password:
+        found.append("`prosody_ldap_bind_dn` is set and `prosody_ldap_bind_password` is not: set both, or none for a directory that everybody may read.")
+    if password and not dn:
+        found.append("`prosody_ldap_bind_password` is set and `prosody_ldap_bind_dn` is not: set both, or none for a directory that everybody may read.")
+    if kind == "active_directory" and not dn and not password:
+        found.append("`prosody_ldap_bind_dn` is not set, and Active Directory shows nobody's entry to somebody unknown: give an account that may read.")
+    source = variables.get("prosody_ldap_user_filter")
+    problem = _ldap.user_filter_problem(source) if isinstance(source, str) else None
+    if problem:
+        found.append(f"`prosody_ldap_user_filter` is {source!r}: {problem}; write it as `(uid=$user)`.")
+    return found
+
+
+def limit_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the limits on logins. Long ones would let anybody lock out a teacher.
+
+    >>> limit_problems({"prosody_login_period": 3600})
+    ['`prosody_login_period` is 3600: take 1 to 600 seconds; for as long, anybody could keep somebody else out.']
+    """
+    attempts, period = variables.get("prosody_login_attempts"), variables.get("prosody_login_period")
+    found = []
+    if is_number(attempts) and int(attempts) < 3:
+        found.append(f"`prosody_login_attempts` is {attempts}: take 3 or more, for people mistype.")
+    if is_number(period) and not 1 <= int(period) <= 600:
+        found.append(f"`prosody_login_period` is {period}: take 1 to 600 seconds; for as long, anybody could keep somebody else out.")
     return found
 
 
