@@ -249,6 +249,18 @@ def pair_problem(certificate_text: str, key_text: str, names: t.Sequence[str], n
     return None
 
 
+def authorities_problem(text: str) -> str | None:
+    """What is wrong with a file of authorities to trust.
+
+    >>> authorities_problem("")
+    'holds no PEM certificate'
+    """
+    try:
+        return None if x509.load_pem_x509_certificates(text.encode()) else "holds no PEM certificate"
+    except ValueError:
+        return "holds no PEM certificate" if "-----BEGIN CERTIFICATE-----" not in text else "holds a certificate that cannot be read"
+
+
 #: Where systems have the roots that they trust: Debian, Fedora, SUSE, macOS.
 SYSTEM_ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem")
 

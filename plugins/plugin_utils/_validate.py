@@ -38,6 +38,10 @@ LONGEST_ROOM_MINIMUM = 23
 RELAY_PORTS = (49152, 65535)
 
 
+#: Passwords that others chose, so that how long they are is not for us to say.
+OF_OTHERS = frozenset({"prosody_ldap_bind_password", "jitsi_check_password"})
+
+
 def ansible_problem(version: str) -> str | None:
     """What is wrong with the version of ansible-core.
 
@@ -244,7 +248,9 @@ def type_problems(name: str, value: t.Any, option: t.Mapping[str, t.Any]) -> lis
     if kind == "bool" and not is_switch(value):
         return [f"`{name}` is neither true nor false but {type_name(value)}: take one of them."]
     # One that may be left out has a default, which is no secret.
-    if option.get("no_log") and kind == "str" and ("default" not in option or value != option["default"]):
+    if name in OF_OTHERS and not (isinstance(value, str) and value.isprintable()):
+        return [f"`{name}` is no text of one line: write it in quotes."]
+    if option.get("no_log") and kind == "str" and name not in OF_OTHERS and ("default" not in option or value != option["default"]):
         try:
             check_given(f"`{name}`", value)
         except SecretError as error:
