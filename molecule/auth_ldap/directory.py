@@ -19,8 +19,9 @@ SERVERS = {
     "foreign": (3389, 3636, "ldap1.lab.test", "stranger"),
 }
 GROUP = r"cn=Teachers (all)\, $user 100%s *"
-#: Name, password, and how Active Directory says whether an account is switched on (512) or off (514).
-PEOPLE = (("teacher", "teaches algebra", 512), ("student", "learns algebra", 512), ("disabled", "taught algebra", 514))
+#: Name, password, and how Active Directory says whether an account is switched on (512) or off (514): OpenLDAP knows nothing of that,
+#: and locks the account of the second teacher in its own way, below.
+PEOPLE = (("teacher", "teaches algebra", 512), ("disabled", "taught algebra", 512), ("former", "taught geometry", 514), ("student", "learns algebra", 512))
 
 CONFIG = """
 include /etc/ldap/schema/core.schema
@@ -71,11 +72,11 @@ def entries():
         yield entry(f"uid={name},ou=people", "objectClass: inetOrgPerson", "objectClass: campusAccount", f"cn: {name}", f"sn: {name}",
                     f"sAMAccountName: {name}", f"userAccountControl: {control}", f"userPassword: {password}")
     # The empty group is for a warning.
-    yield entry(f"{GROUP},ou=groups", "objectClass: groupOfNames", *(f"member: uid={name},ou=people,{BASE}" for name in ("teacher", "disabled")))
+    yield entry(f"{GROUP},ou=groups", "objectClass: groupOfNames", *(f"member: uid={name},ou=people,{BASE}" for name in ("teacher", "disabled", "former")))
     yield entry("cn=Nobody,ou=groups", "objectClass: groupOfNames", "member:")
     # Active Directory has such at the top: whoever is not found is answered with it.
     yield entry("cn=else", "objectClass: referral", "objectClass: extensibleObject", "ref: ldap://192.0.2.1/dc=else,dc=test")
-    yield entry(f"uid={PEOPLE[2][0]},ou=people", "changetype: modify", "add: pwdAccountLockedTime", "pwdAccountLockedTime: 000001010000Z")
+    yield entry("uid=disabled,ou=people", "changetype: modify", "add: pwdAccountLockedTime", "pwdAccountLockedTime: 000001010000Z")
 
 
 def certificates():

@@ -13,13 +13,15 @@
 local lualdap = require "lualdap";
 local server = require "net.server";
 local socket = require "socket";
+local now = require "util.time".now;
 local st = require "util.stanza";
 local usermanager = require "core.usermanager";
 
 local option = module:get_option_string("ldap_server", "localhost");
 local service, service_password = module:get_option_string("ldap_rootdn", ""), module:get_option_string("ldap_password", "");
--- Seconds between two looks at a server that is left out, and for each look.
-local EVERY, LOOK = 5, 3;
+-- Seconds between two looks at a server that is left out, for each look, and until the account that reads is tried again where it was
+-- refused: some directories lock an account after a few wrong passwords.
+local EVERY, LOOK, LOCKED = 5, 3, 60;
 
 local servers = {};
 for uri in option:gmatch("%S+") do
@@ -103,18 +105,20 @@ local function look_at(uri)
 end
 
 local function watch()
-	for uri in pairs(away) do
-		look_at(uri);
+	for uri, state in pairs(away) do
+		if now() >= state.till then
+			look_at(uri);
+		end
 	end
 	watched = next(away) ~= nil;
 	return watched and EVERY or nil;
 end
 
-local function leave_out(uri, why)
+local function leave_out(uri, why, seconds)
 	if away[uri] then
 		return;
 	end
-	away[uri] = { why = why };
+	away[uri] = { why = why, till = now() + (seconds or 0) };
 	if none_left() then
 		local all = {};
 		for _, each in ipairs(servers) do
@@ -182,7 +186,7 @@ local function open(list, who, password, ...)
 				return true;
 			end
 			if reads and not NOBODY[err] then
-				leave_out(uri, ("it refuses the account that reads, %q: %s"):format(service, err));
+				leave_out(uri, ("it refuses the account that reads, %q: %s"):format(service, err), LOCKED);
 			elseif NOBODY[err] or tostring(err):match("^LuaLDAP: ") then
 				leave_out(uri, NOBODY[err] or err);
 			else

@@ -106,7 +106,7 @@ local function failed(event)
 			local seconds = period * math.min(LONGEST, 2 ^ count.strikes);
 			count.till, count.strikes = time + seconds, count.strikes + 1;
 			session.log("warn", "Too many wrong passwords %s: no further one is looked at for %d seconds",
-				times == FOR_ADDRESS and "from one address" or ("for %q"):format(session.campus_login_name), seconds);
+				times == FOR_ADDRESS and "from one address" or ("for %q"):format(session.campus_login_name), math.floor(seconds));
 		end
 		counts:set(key, count);
 	end
