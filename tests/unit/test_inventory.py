@@ -294,6 +294,7 @@ def test_turn_servers_of_an_inventory():
 # --- who may enter -------------------------------------------------------------------------------------------------
 
 LONG = "0123456789abcdef" * 2
+DIRECTORY = {"jitsi_auth": "ldap", "prosody_ldap_servers": ["ldap.example.edu"], "prosody_ldap_base": "ou=people,dc=example,dc=edu"}
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,7 @@ LONG = "0123456789abcdef" * 2
         ({"jitsi_auth": "anonymous", "jitsi_auth_guests": "yes"}, "where everybody is a guest"),
         ({"jitsi_moderation": "authenticated"}, "nobody logs in: take first or everyone"),
         ({"jitsi_moderation": "token"}, "there are no tokens: take first, or `jitsi_auth: jwt`"),
-        ({"jitsi_auth": "ldap", "jitsi_moderation": "token"}, "there are no tokens: take authenticated"),
+        ({**DIRECTORY, "jitsi_moderation": "token"}, "there are no tokens: take authenticated"),
         ({"jitsi_auth": "internal", "jitsi_auth_guests": True, "jitsi_moderation": "first"}, "the first could be a guest; take authenticated or everyone"),
         ({"jitsi_auth": "jwt", "jitsi_auth_guests": True, "jitsi_moderation": "first"}, "take authenticated, token or everyone"),
         ({"jitsi_auth": "jwt", "jitsi_auth_guests": True, "jitsi_moderation": "token", "jitsi_wait_for_moderator": False}, "guests would open rooms"),
@@ -341,7 +342,7 @@ def test_doors_that_cannot_be(variables, said):
     "variables",
     [
         {}, {"jitsi_moderation": "everyone"}, {"jitsi_auth": "internal", "jitsi_moderation": "first"},
-        {"jitsi_auth": "ldap", "jitsi_auth_guests": True, "jitsi_moderation": "everyone"},
+        {**DIRECTORY, "jitsi_auth_guests": True, "jitsi_moderation": "everyone"},
         {"jitsi_auth": "jwt", "jitsi_auth_guests": True, "jitsi_moderation": "token", "jitsi_wait_for_moderator": True, "jitsi_jwt_secret": LONG},
         {"jitsi_auth": "jwt", "jitsi_moderation": "token", "jitsi_wait_for_moderator": False},
         {"jitsi_auth": "internal", "jitsi_users": [{"name": "ana"}, {"name": "\u00f1u\u00f1ez", "password": "contrase\u00f1a"}]},
