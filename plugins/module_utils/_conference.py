@@ -87,16 +87,16 @@ POLICIES = ("anonymous", "internal", "ldap", "jwt")
 
 SKIPPED = "skipped: set `jitsi_check_user` and `jitsi_check_password`, or `jitsi_check_token`, to somebody who may open a room"
 #: With which words somebody is kept out, as opposed to a server that does not answer.
-REFUSALS = r"takes no (anonymous users|passwords)|not-authorized|not-allowed|forbidden|registration-required|account-disabled|temporary-auth-failure"
+REFUSALS = r"takes no (anonymous users|passwords)(?!.*offers nothing)|not-authorized|not-allowed|forbidden|registration-required|account-disabled"
 
 
-def forged_token(domain: str) -> str:
+def forged_token(domain: str, issuer: str, audience: str) -> str:
     """A token with everything in it, signed with a key that nobody knows."""
     def part(data: t.Mapping[str, t.Any] | bytes) -> str:
         raw = data if isinstance(data, bytes) else json.dumps(data).encode()
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
-    claims = {"aud": "jitsi", "iss": "jitsi", "sub": domain, "room": "*", "exp": int(time.time()) + 300, "context": {"user": {"moderator": True}}}
+    claims = {"aud": audience, "iss": issuer, "sub": domain, "room": "*", "exp": int(time.time()) + 300, "context": {"user": {"moderator": True}}}
     text = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims)}"
     return f"{text}.{part(hmac.new(os.urandom(32), text.encode(), hashlib.sha256).digest())}"
 
@@ -111,10 +111,14 @@ class Check:
     :param policy: who may enter, one of :data:`POLICIES`: everybody else must be refused
     :param guests: whether guests may follow into a room
     :param login: who opens the room, where not everybody may
+    :param issuer: whose tokens are taken
+    :param audience: for whom they must be
     """
 
     def __init__(self, domain: str, *, port: int = 443, address: str = "", fallback: str = "", ca: str = "", timeout: float = 20.0,
-                 hosts: t.Mapping[str, str] | None = None, policy: str = "anonymous", guests: bool = False, login: Login = ANYBODY):
+                 hosts: t.Mapping[str, str] | None = None, policy: str = "anonymous", guests: bool = False, login: Login = ANYBODY,
+                 issuer: str = "jitsi", audience: str = "jitsi"):
+        self.issuer, self.audience = issuer, audience
         self.policy, self.guests = policy, guests
         # Nobody: the check then only looks.
         self.login: Login | None = login if login or policy == "anonymous" else None
@@ -281,7 +285,7 @@ class Check:
         return ", ".join(good) + " answered" + skipped
 
     def turn(self) -> str:
-        services = self.sessions[1].services(self.timeout)
+        services = self.sessions[1].services(self.timeout, self.domain)
         wanted = [service for service in services or [] if service.get("type") in ("turn", "turns")]
         if not wanted:
             return "skipped, Prosody tells of no TURN server"
@@ -313,7 +317,7 @@ class Check:
         self.refused("an anonymous login", lambda: self.stranger(WebSocketSession(self.site, self.domain, "/xmpp-websocket?room=" + self.name)))
         said.append("anonymous room creation")
         if self.policy == "jwt":
-            token = forged_token(self.domain)
+            token = forged_token(self.domain, self.issuer, self.audience)
             self.refused("a token that nobody signed", lambda: self.stranger(self.open(WebSocketSession, login=Login(token=token))))
             said.append("a forged token")
         else:

@@ -184,15 +184,17 @@ class Session:
             raise XmppError(f"{to or self.domain} answered with the error {condition(answer)}")
         return answer
 
-    def services(self, timeout: float = 15.0) -> list[dict[str, str]] | None:
+    def services(self, timeout: float = 15.0, domain: str = "") -> list[dict[str, str]] | None:
         """The external services that the server tells of (XEP-0215), with their credentials; None when it knows no such thing.
 
+        :param domain: whom to ask, one's own host by default: guests ask the main one
         :raises XmppError: the server answers with an error
         """
-        info = self.iq("get", self.domain, f'<query xmlns="{DISCO}"/>', timeout)
+        domain = domain or self.domain
+        info = self.iq("get", domain, f'<query xmlns="{DISCO}"/>', timeout)
         if not any(feature.get("var") == EXTERNAL_SERVICES for feature in info.iter(f"{{{DISCO}}}feature")):
             return None
-        answer = self.iq("get", self.domain, f'<services xmlns="{EXTERNAL_SERVICES}"/>', timeout)
+        answer = self.iq("get", domain, f'<services xmlns="{EXTERNAL_SERVICES}"/>', timeout)
         return [dict(service.attrib) for service in answer.iter(f"{{{EXTERNAL_SERVICES}}}service")]
 
     def join(self, room: str, nick: str, timeout: float = 15.0) -> None:

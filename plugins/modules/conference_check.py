@@ -76,6 +76,14 @@ options:
     description: A token (JWT) with which to open the room.
     type: str
     default: ''
+  issuer:
+    description: Whose tokens are taken; what a forged one says.
+    type: str
+    default: jitsi
+  audience:
+    description: For whom tokens must be; what a forged one says.
+    type: str
+    default: jitsi
   timeout:
     description: How many seconds a step may take to get an answer.
     type: int
@@ -147,6 +155,8 @@ def main() -> None:
             "user": {"type": "str", "default": ""},
             "password": {"type": "str", "default": "", "no_log": True},
             "token": {"type": "str", "default": "", "no_log": True},
+            "issuer": {"type": "str", "default": "jitsi"},
+            "audience": {"type": "str", "default": "jitsi"},
             "timeout": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
@@ -154,7 +164,7 @@ def main() -> None:
     params = module.params
     check = Check(params["domain"], port=params["port"], address=params["address"], fallback=params["fallback"], ca=params["ca"],
                   timeout=params["timeout"], hosts=params["hosts"], policy=params["policy"], guests=params["guests"],
-                  login=Login(params["user"], params["password"], params["token"]))
+                  login=Login(params["user"], params["password"], params["token"]), issuer=params["issuer"], audience=params["audience"])
     steps = check.run()
     result = {
         "changed": False,

@@ -134,3 +134,17 @@ def offered(site) -> str:
             return ""
     except XmppError as error:
         return str(error)
+
+
+def test_a_door_that_stands_open_is_seen(campus):
+    """Somebody's own setting lets everybody in: the check at the end says so."""
+    config = {"hosts": {campus.domain: {"authentication": "jitsi-anonymous"}}}
+    try:
+        done = campus.playbook("campus.jitsi.site", "--tags", "prosody", variables={"prosody_config": config})
+        assert done.code == 0, done.output[-3000:]
+        last = [step for step in campus.check(login=False) if step.name == "door"][0]
+        assert not last.ok and "an anonymous login is let in" in last.detail and "jitsi_auth" in last.hint
+    finally:
+        back = campus.playbook("campus.jitsi.site", "--tags", "prosody")
+    assert back.code == 0, back.output[-3000:]
+    works(settled(campus))
