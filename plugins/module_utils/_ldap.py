@@ -158,8 +158,8 @@ class Answer(t.NamedTuple):
     @property
     def words(self) -> str:
         """The result code in words, with what the server says of it."""
-        said = re.sub(r"[^\x20-\x7e]+", " ", self.parts[2][1].decode(errors="replace")).strip()[:200]
         name = CODES.get(self.code, f"result code {self.code}")
+        said = re.sub(r"[^\x20-\x7e]+", " ", self.parts[2][1].decode(errors="replace")).strip()[:200]
         return f"{name}: {said}" if said else name
 
 
@@ -434,6 +434,8 @@ class Connection:
             if not part:
                 raise ConnectionError("it closed the connection")
             self.buffer += part
+            if self.buffer[0] != 0x30:
+                raise LdapError("what it sent is no LDAP (no message)")
         data, self.buffer = self.buffer[:size], self.buffer[size:]
         return read_message(data)
 
