@@ -108,6 +108,15 @@ REFUSALS = {
         ["`jitsi_monitoring_sources` is set and there is no firewall that would keep others out: set `jitsi_firewall: nftables` or leave "
          "`jitsi_monitoring_sources` out."],
     ),
+    "a directory": (
+        {**GOOD, "jitsi_auth": "ldap", "prosody_ldap_servers": ["ldap.example.edu"], "prosody_ldap_tls": "none", "prosody_ldap_base": "ou=people,dc=example",
+         "prosody_ldap_user_filter": "(&(uid=$user)(ou=staff)", "prosody_ldap_group": "teachers", "prosody_ldap_bind_password": "hunter2"}, {}, [],
+        ["`prosody_ldap_tls` is none, and every password would cross the network for all to read: take starttls or ldaps, or set "
+         "`prosody_ldap_insecure: true` where nobody can listen.",
+         "`prosody_ldap_group` is 'teachers', which is no name of an entry: write it as `cn=teachers,ou=groups,dc=example,dc=edu`.",
+         "`prosody_ldap_bind_password` is set and `prosody_ldap_bind_dn` is not: set both, or none for a directory that everybody may read.",
+         "`prosody_ldap_user_filter` is '(&(uid=$user)(ou=staff)': a `)` is missing at its end; write it as `(uid=$user)`."],
+    ),
     "everything at once": (
         {"jitsi_domain": "Meet_1.example.edu", "jitsi_apt_repository": "https://mirror.example.edu", "jitsi_unknown_keys": "ignore",
          "jitsi_domian": 1},
