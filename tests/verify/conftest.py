@@ -170,20 +170,16 @@ class Site:
         """The present run of a service: another one after every start; empty when it does not run."""
         return self.host(name).check_output("systemctl show --property=InvocationID --value %s", unit)
 
-    def check(self, policy: str = "", login: bool = True) -> list[t.Any]:
-        """Hold a conference of two participants; the steps. With another policy than the scenario's, of people without an account.
-
-        :param login: whether somebody logs in, where he must
-        """
+    def check(self, policy: str = "") -> list[t.Any]:
+        """Hold a conference of two participants; the steps. With another policy than the scenario's, of people without an account."""
         from ansible_collections.campus.jitsi.plugins.module_utils._conference import Check
-        from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import ANYBODY
 
         web = self.address(self.of("nginx_meet")[0])
         ca = pathlib.Path(self.ca_file).read_text(encoding="utf-8")
         if policy:
             return Check(self.domain, address=web, ca=ca, hosts=self.turn_servers(), policy=policy).run()
         return Check(self.domain, address=web, ca=ca, hosts=self.turn_servers(), policy=self.auth, guests=self.variables.get("jitsi_auth_guests", False),
-                     login=self.host_login() if login else ANYBODY, issuer=self.variables.get("jitsi_jwt_app_id", "jitsi")).run()
+                     login=self.host_login(), issuer=self.variables.get("jitsi_jwt_app_id", "jitsi")).run()
 
     @property
     def variables(self) -> dict[str, t.Any]:
