@@ -402,7 +402,6 @@ def test_rooms_that_can_be(variables):
 
 def test_the_default_names_are_names():
     roles = pathlib.Path(_validate.__file__).resolve().parents[2] / "roles"
-    defaults = yaml.safe_load((roles / "prosody" / "defaults" / "main.yml").read_text(encoding="utf-8"))
-    assert _validate.room_problems(defaults) == []
-    names = defaults["prosody_room_weak_names"]
+    names = yaml.safe_load((roles / "prosody" / "vars" / "main" / "rooms.yml").read_text(encoding="utf-8"))["__prosody_weak_names"]
+    assert _validate.room_problems({"prosody_room_weak_names": names}) == []
     assert len(set(names)) == len(names) and {"test", "prueba", "pepe", "sala", "room"} <= set(names)

@@ -18,7 +18,7 @@ OWN = ("rector*", "exam-*-2026", "claustro", "*-secretaria")
 
 def said(*names: str, minimum: int = 6, weak: tuple[str, ...] = (), own: tuple[str, ...] = OWN, existing: str = "") -> list[str]:
     """What becomes of each name, or of each address that is asked for."""
-    words = weak or yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))["prosody_room_weak_names"]
+    words = weak or yaml.safe_load((ROLE / "vars" / "main" / "rooms.yml").read_text(encoding="utf-8"))["__prosody_weak_names"]
     command = ["lua5.4", str(HERE / "room_names.lua"), str(MODULE), str(minimum), ",".join(words), ",".join(own), existing]
     done = subprocess.run(command, input="".join(f"{name}\n" for name in names), capture_output=True, text=True, check=True, timeout=20)
     return done.stdout.splitlines()
