@@ -110,8 +110,9 @@ for name, (plain, tls, _domain, _signer) in SERVERS.items():
         "[Install]\nWantedBy=multi-user.target\n", encoding="ascii")
     run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--now", f"directory-{name}", stderr=subprocess.DEVNULL)
-    for _attempt in range(50):
-        if (PLACE / f"{name}.socket").exists():
+    for _attempt in range(100):
+        # The socket is there before anybody listens at it.
+        if subprocess.run(["ldapwhoami", "-x", "-H", socket], check=False, capture_output=True).returncode == 0:
             break
         time.sleep(0.1)
     run("ldapmodify", "-a", "-x", "-H", socket, "-D", f"cn=admin,{BASE}", "-y", "administers", "-f", "people.ldif")

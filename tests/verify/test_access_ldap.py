@@ -131,8 +131,7 @@ def test_an_empty_password_is_nobodys_also_when_prosody_lets_it_through(campus):
     try:
         script = LUA.replace("CASES", """
             print(login("ldap://ldap1.lab.test", "uid=teacher,ou=people,dc=campus,dc=test", "", true))
-            require = function(name) return name == "lualdap" and lualdap or stub(name) end
-            assert(loadfile("/usr/local/lib/prosody/modules/mod_campus_ldap.lua", "t", setmetatable({ module = module }, { __index = _G })))()
+            load_module()
             print(login(servers, "uid=teacher,ou=people,dc=campus,dc=test", "", true))
             print(login(servers, "", "teaches algebra", true))
             print(login(servers, "uid=teacher,ou=people,dc=campus,dc=test", "teaches algebra", true))""")
@@ -258,14 +257,21 @@ def test_somebody_who_tries_the_account_that_reads_shuts_nobody_out(campus):
 #: What Prosody has of libldap, without Prosody: prints `yes` or the error, one line for each case.
 LUA = """
 local lualdap = require "lualdap"
-local servers = "ldap://ldap1.lab.test"
-local function stub() return setmetatable({ server = {} }, { __index = function() return {} end }) end
+local servers, reader = "ldap://ldap1.lab.test", "cn=reader,ou=services,dc=campus,dc=test"
+local clock = 0
+local function stub(name)
+    return name == "util.time" and { now = function() return clock end } or setmetatable({}, { __index = function() return {} end })
+end
 local module = setmetatable({
-    get_option_string = function(_, name, other) return ({ ldap_server = servers, ldap_rootdn = "cn=reader", ldap_password = "x" })[name] or other end,
+    get_option_string = function(_, name, other) return ({ ldap_server = servers, ldap_rootdn = reader, ldap_password = "reads names" })[name] or other end,
 }, { __index = function() return function() end end })
 local function login(...)
     local found, why = lualdap.open_simple(...)
     return found and "yes" or why
+end
+local function load_module()
+    require = function(name) return name == "lualdap" and lualdap or stub(name) end
+    assert(loadfile("/usr/local/lib/prosody/modules/mod_campus_ldap.lua", "t", setmetatable({ module = module }, { __index = _G })))()
 end
 CASES
 """
@@ -280,12 +286,31 @@ def lua(site, script, environment=""):
     return site.on(site.of("prosody")[0], runner).splitlines()
 
 
+def test_a_connection_that_was_idle_is_not_trusted_and_a_reference_is_nobody(campus):
+    """A firewall in between forgets connections and drops what comes on them: each login would wait for nothing."""
+    script = LUA.replace("CASES", """
+        local opened, original = 0, lualdap.open_simple
+        lualdap.open_simple = function(...) opened = opened + 1; return original(...) end
+        load_module()
+        local ld = lualdap.open_simple(servers, reader, "reads names", true)
+        local function find(name)
+            local found, why = pcall(function()
+                local iterator, invariant, initial = ld.search(ld, { base = "dc=campus,dc=test", scope = "subtree", sizelimit = 1, filter = name })
+                return (iterator(invariant, initial))
+            end)
+            print(opened, found, why)
+        end
+        find("(uid=student)"); find("(uid=nobody)"); clock = 20; find("(uid=student)"); clock = 51; find("(uid=student)"); find("(uid=student)")""")
+    student = "true\tuid=student,ou=people,dc=campus,dc=test"
+    assert lua(campus, script) == [f"1\t{student}", "1\ttrue\tnil", f"1\t{student}", f"2\t{student}", f"2\t{student}"]
+
+
 def test_a_server_with_another_certificate_is_not_believed(campus):
     """Of the same address, by libldap itself with what the role wrote: StartTLS and LDAPS, another name and another authority."""
     good = [("ldap://ldap1.lab.test", True), ("ldaps://ldap1.lab.test", False), ("ldap://ldap2.lab.test:1389", True)]
     bad = [("ldap://ldap1.lab.test:2389", True), ("ldaps://ldap1.lab.test:2636", False), ("ldap://ldap1.lab.test:3389", True),
            ("ldaps://ldap1.lab.test:3636", False), ("ldap://ldap2.lab.test", True), ("ldaps://ldap2.lab.test", False)]
-    cases = "\n".join(f'print(login("{uri}", "cn=reader,ou=services,dc=campus,dc=test", "reads names", {str(tls).lower()}))' for uri, tls in good + bad)
+    cases = "\n".join(f'print(login("{uri}", reader, "reads names", {str(tls).lower()}))' for uri, tls in good + bad)
     said = lua(campus, LUA.replace("CASES", cases))
     assert said[: len(good)] == ["yes"] * len(good)
     assert all(text in ("Connect error", "Can't contact LDAP server") for text in said[len(good):]), said

@@ -7,7 +7,8 @@
 --  * a server that did not answer is left out until a look from the side, for which nobody waits, finds it answering again;
 --  * the others are asked instead, also when one takes connections and says nothing;
 --  * while none is left, logins are refused at once, as a temporary failure, and the log says why;
---  * a connection that went dead is not kept (auth_ldap would try it again for as long as the system lets it);
+--  * a connection that went dead is not kept (auth_ldap would try it again for as long as the system lets it), nor one that was idle,
+--    which a firewall in between may have forgotten without a word;
 --  * a reference to another server is no user (auth_ldap takes its address for a name; Active Directory has such at the top).
 
 local lualdap = require "lualdap";
@@ -22,6 +23,8 @@ local service, service_password = module:get_option_string("ldap_rootdn", ""), m
 -- Seconds between two looks at a server that is left out, for each look, and until the account that reads is tried again where it was
 -- refused: some directories lock an account after a few wrong passwords.
 local EVERY, LOOK, LOCKED = 5, 3, 60;
+-- Seconds after which a connection is idle.
+local IDLE = 30;
 
 local servers = {};
 for uri in option:gmatch("%S+") do
@@ -134,10 +137,39 @@ local function leave_out(uri, why, seconds)
 	end
 end
 
--- A connection as auth_ldap uses it.
-local function guarded(ld, uri)
-	local proxy = {};
+local open_simple = lualdap.open_simple;
+
+-- A connection to the first server that has one, and which that is; or nothing, and why.
+local function connect(reads, who, password, ...)
+	for _, uri in ipairs(servers) do
+		if not away[uri] then
+			local ld, err = open_simple(uri, who, password, ...);
+			if ld then
+				return ld, uri;
+			elseif reads and not NOBODY[err] then
+				leave_out(uri, ("it refuses the account that reads, %q: %s"):format(service, err), LOCKED);
+			elseif NOBODY[err] or tostring(err):match("^LuaLDAP: ") then
+				leave_out(uri, NOBODY[err] or err);
+			else
+				return nil, err;
+			end
+		end
+	end
+	return nil, "no LDAP server answers";
+end
+
+-- A connection of the account that reads, as auth_ldap uses it.
+local function guarded(ld, uri, tls)
+	local proxy, used = {}, now();
 	function proxy.search(_, what)
+		if now() - used > IDLE then
+			ld:close();
+			ld, uri = connect(true, service, service_password, tls);
+			if not ld then
+				error(uri, 0);
+			end
+		end
+		used = now();
 		-- When this fails, auth_ldap connects anew.
 		local iterator, invariant, initial = ld:search(what);
 		return function (...)
@@ -164,37 +196,24 @@ local function guarded(ld, uri)
 	return proxy;
 end
 
-local open_simple = lualdap.open_simple;
-
-local function open(list, who, password, ...)
+local function open(list, who, password, tls, ...)
 	if list ~= option then
-		return open_simple(list, who, password, ...);
+		return open_simple(list, who, password, tls, ...);
 	end
 	local reads = who == service and password == service_password;
 	-- Without either, a directory takes it for a login as nobody, and says yes.
 	if not reads and (not who or who == "" or not password or password == "") then
 		return nil, "Invalid credentials";
 	end
-	for _, uri in ipairs(servers) do
-		if not away[uri] then
-			local ld, err = open_simple(uri, who, password, ...);
-			if ld and reads then
-				return guarded(ld, uri);
-			elseif ld then
-				-- It is not used any more, and the next collection of garbage may be far.
-				ld:close();
-				return true;
-			end
-			if reads and not NOBODY[err] then
-				leave_out(uri, ("it refuses the account that reads, %q: %s"):format(service, err), LOCKED);
-			elseif NOBODY[err] or tostring(err):match("^LuaLDAP: ") then
-				leave_out(uri, NOBODY[err] or err);
-			else
-				return nil, err;
-			end
-		end
+	local ld, uri = connect(reads, who, password, tls, ...);
+	if not ld then
+		return nil, uri;
+	elseif reads then
+		return guarded(ld, uri, tls);
 	end
-	return nil, "no LDAP server answers";
+	-- It is not used any more, and the next collection of garbage may be far.
+	ld:close();
+	return true;
 end
 
 lualdap.open_simple = open;
