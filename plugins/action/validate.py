@@ -99,6 +99,7 @@ class ActionModule(ActionBase):
             *self._ldap_file_problems(variables),
             *_validate.front_problems(variables),
             *_validate.access_problems(variables),
+            *_validate.log_problems(variables),
             *self._public_key_problems(variables),
             *_validate.room_problems(variables),
             *self._shared_port_problems(task_vars, variables),

@@ -360,6 +360,18 @@ def acme_problems(variables: t.Mapping[str, t.Any], web_hosts: t.Sequence[str]) 
     return found
 
 
+def log_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with how long logs are kept.
+
+    >>> log_problems({"jitsi_log_days": -1})
+    ['`jitsi_log_days` is -1: give how many days a line stays in a log, such as 7, or 0 for what the packages say.']
+    """
+    days = variables.get("jitsi_log_days", 0)
+    if re.fullmatch(r"\d{1,4}", str(days)):
+        return []
+    return [f"`jitsi_log_days` is {days}: give how many days a line stays in a log, such as 7, or 0 for what the packages say."]
+
+
 def access_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     """What is wrong with who may enter and who moderates, one sentence each. Secrets are not shown.
 

@@ -83,6 +83,35 @@ def near(one, other) -> bool:
     return one is not None and all(abs(a - b) < 60 for a, b in zip(one, other))
 
 
+#: Notes the servers that a page gives to its peer connections, which it may or may not ask.
+SERVERS = """(() => {
+    const Real = window.RTCPeerConnection;
+    window.__iceServers = [];
+    const note = options => ((options || {}).iceServers || []).forEach(server => window.__iceServers.push(...[].concat(server.urls || server.url || [])));
+    window.RTCPeerConnection = class extends Real {
+        constructor(options, ...more) { super(options, ...more); note(options); }
+        setConfiguration(options) { note(options); super.setConfiguration(options); }
+    };
+})();"""
+
+
+def reached(path: pathlib.Path) -> list[str]:
+    """The hosts in a browser's own log of its network (NetLog): of every request and WebSocket, and every name that was looked up.
+
+    The browser is closed by then, or the log has no end.
+    """
+    log = json.loads(path.read_text(encoding="utf-8"))
+    kinds = {number: name for name, number in log["constants"]["logEventTypes"].items()}
+    found = set()
+    for event in log["events"]:
+        about = event.get("params") or {}
+        if isinstance(about.get("url"), str) and about["url"].startswith(("http", "ws")):
+            found.add(urllib.parse.urlsplit(about["url"]).hostname or "")
+        elif kinds[event["type"]].startswith("HOST_RESOLVER_MANAGER") and isinstance(about.get("host"), str):
+            found.add(urllib.parse.urlsplit(about["host"] if "//" in about["host"] else "//" + about["host"]).hostname or "")
+    return sorted(found - {""})
+
+
 class Browser:
     """One participant."""
 
@@ -105,16 +134,26 @@ class Browser:
             args=[
                 *FLAGS, f"--use-file-for-fake-video-capture={self.home}/camera.y4m",
                 *(["--no-sandbox"] if os.geteuid() == 0 else []),
+                *([f"--log-net-log={self.home}/net.json", "--net-log-capture-mode=Default"] if options.network else []),
                 *([f"--host-resolver-rules={','.join(rules)}"] if rules else []),
             ],
             env={**os.environ, "HOME": str(self.home)},
             locale=options.locale,
             viewport={"width": 960, "height": 540},
         )
+        self.context.add_init_script(SERVERS)
+        #: Whom the pages asked, for anything.
+        self.asked: set[str] = set()
+        self.context.on("request", lambda request: self._ask(request.url))
         self.page: Page = self.context.pages[0] if self.context.pages else self.context.new_page()
+        self.page.on("websocket", lambda socket: self._ask(socket.url))
         self.page.on("console", lambda message: self._say(f"{message.type}: {message.text}"))
         self.page.on("requestfailed", lambda request: self.log.append(f"failed: {request.url} {request.failure}"))
         self.page.on("pageerror", lambda error: self.log.append(f"error: {error}"))
+
+    def _ask(self, url: str) -> None:
+        if url.startswith(("http", "ws")):
+            self.asked.add("{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(url)))
 
     def _say(self, line: str) -> None:
         self.log.append(line)
@@ -211,6 +250,8 @@ def hold(options: argparse.Namespace) -> dict:
             for name in names:
                 browsers.append(Browser(playwright, name, home, options))
             opened = time.monotonic()
+            if options.network:
+                browsers[0].page.goto(options.url, wait_until="networkidle", timeout=30000)
             tokens = json.loads(pathlib.Path(options.tokens).read_text(encoding="utf-8")) if options.tokens else {}
             for browser in browsers:
                 browser.join(options.url, room, bool(options.relay), tokens.get(browser.name, ""))
@@ -250,12 +291,16 @@ def hold(options: argparse.Namespace) -> dict:
                     "meeting": meeting,
                     "log": browser.log[-15:],
                     "forbidden": browser.forbidden,
+                    "asked": sorted(browser.asked),
+                    "ice": sorted(set(browser.meeting.evaluate("window.__iceServers || []"))),
                 }
             if options.beside:
                 result["picture"] = beside(browsers, out)
             result["ok"] = len(seen) == len(wanted) and all(relayed.values())
             for browser in browsers:
                 browser.context.close()
+                if options.network:
+                    result["browsers"][browser.name]["reached"] = reached(browser.home / "net.json")
             return result
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -279,6 +324,8 @@ def main() -> int:
     parser.add_argument("--beside", action="store_true", help="one picture more, of all pages side by side")
     parser.add_argument("--tokens", default="", metavar="FILE", help="JSON with a token for each browser that has one, by name; read, and not shown")
     parser.add_argument("--inside", default="", metavar="ORIGIN", help="hold it in a frame of a page of ORIGIN, such as an LMS has")
+    parser.add_argument("--network", action="store_true",
+                        help="look at the welcome page first, and say which hosts each browser's own log of its network has")
     parser.add_argument("--locale", default="en-US")
     parser.add_argument("--out", default=".", help="where the screenshots go")
     options = parser.parse_args()
