@@ -14,7 +14,8 @@ PLACES = (
     "/etc/jitsi/jicofo/jicofo.conf", "/etc/jitsi/videobridge/jvb.conf", "/etc/jitsi/meet", "/etc/prosody", "/etc/nginx/sites-available",
     "/etc/nginx/sites-enabled", "/etc/systemd/system/jicofo.service.d", "/etc/systemd/system/jitsi-videobridge2.service.d",
     "/usr/local/share/ca-certificates", "/etc/campus.jitsi/certificates", "/usr/local/lib/campus.jitsi",
-    "/etc/systemd/system/campus.jitsi-certificates.*", "/etc/apt/sources.list.d", "/etc/apt/keyrings", "/var/lib/prosody/auth*/accounts",
+    "/etc/systemd/system/campus.jitsi-certificates.*", "/etc/campus.jitsi/logs", "/etc/systemd/system/campus.jitsi-logs.*",
+    "/etc/apt/sources.list.d", "/etc/apt/keyrings", "/var/lib/prosody/auth*/accounts",
     "/var/lib/prosody/auth*/roster",
 )
 

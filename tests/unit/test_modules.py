@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import json
+import os
 import threading
 
 import pytest
 from ansible_collections.campus.jitsi.plugins.filter.render import sensitive_values
-from ansible_collections.campus.jitsi.plugins.module_utils import _sockets
+from ansible_collections.campus.jitsi.plugins.module_utils import _logs, _sockets
 from ansible_collections.campus.jitsi.plugins.modules import config_file, packages, preflight, service
 
 ACTIVE = {"ActiveState": "active"}
@@ -228,3 +230,40 @@ def test_how_many_use_a_service(body, expected):
             with pytest.raises(service.Silent, match=expected):
                 service.gauge(url, "users")
     assert service.gauge(url, "users") is None
+
+
+def test_which_logs_are_too_old(tmp_path):
+    """By whom ever they were put aside; not the log itself, nor what only starts alike."""
+    log, now = tmp_path / "a.log", 1_800_000_000
+    for name, days in (("a.log", 99), ("a.log.1", 5.9), ("a.log.2.gz", 6), ("a.log-20260101.gz", 7), ("aa.log.1", 99), ("a.logs", 99)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (now, now - days * 86400))
+    (tmp_path / "a.log.link").symlink_to("aa.log.1")
+    assert [os.path.basename(path) for path in _logs.too_old(str(log), 7, now)] == ["a.log-20260101.gz", "a.log.2.gz"]
+
+
+def test_a_log_is_put_aside_and_no_link_followed(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("what was\n")
+    log.chmod(0o644)
+    number = log.stat().st_ino
+    aside = _logs.put_aside(str(log), "now")
+    assert gzip.open(aside, "rt").read() == "what was\n" and os.stat(aside).st_mode & 0o777 == 0o640
+    assert log.read_text() == "" and log.stat().st_ino == number
+    with pytest.raises(FileExistsError):
+        _logs.put_aside(str(log), "now")
+    (tmp_path / "link.log").symlink_to(log)
+    with pytest.raises(OSError, match="symbolic links"):
+        _logs.put_aside(str(tmp_path / "link.log"), "later")
+
+
+def test_as_whom_a_log_is_kept(tmp_path):
+    """As root only in a folder where nobody else writes."""
+    log = tmp_path / "a.log"
+    assert _logs.acting(str(log)) is None
+    log.write_text("")
+    mine = (os.getuid(), os.getgid())
+    tmp_path.chmod(0o777)
+    assert _logs.acting(str(log)) == (None if os.getuid() == 0 else mine)
+    tmp_path.chmod(0o755)
+    assert _logs.acting(str(log)) == ((0, 0) if os.getuid() == 0 else mine)

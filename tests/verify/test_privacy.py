@@ -248,7 +248,7 @@ def test_logs_are_kept_for_a_week_and_no_longer(strict):
                     # What was written until now is put aside, for nobody else to read, and the program writes on into the same file.
                     made = max(one for one in left if re.fullmatch(re.escape(base) + r"-2[0-9]{7}-[0-9]{6}\.gz", one))
                     aside = str(pathlib.PurePath(path).parent / made)
-                    assert text[:1000] in host.check_output("zcat %s", aside) and host.file(aside).mode & 0o007 == 0
+                    assert text[:1000].strip() in host.check_output("zcat %s", aside) and host.file(aside).mode & 0o007 == 0
                     assert host.check_output("stat --format=%%u:%%g:%%a:%%i %s", path) == owner
                     assert host.file(path).size < len(text)
             finally:
