@@ -1,5 +1,5 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """How long logs are kept (standard library only, Python 3.11).
 
 This file is two things. The module log_retention imports it; and that module puts it on the host, where a timer runs it once a
@@ -127,8 +127,9 @@ def keep_as_owner(path: str, days: int, now: float) -> bool:
             keep(path, days, now)
             code = 0
         except OSError as error:
-            print(f"{path}: {error}", file=sys.stderr)
+            sys.stderr.write(f"{path}: {error}\n")
         finally:
+            sys.stderr.flush()
             os._exit(code)
     return os.waitpid(child, 0)[1] == 0
 
@@ -150,4 +151,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
