@@ -41,7 +41,7 @@ TLSCertificateKeyFile {place}/{name}.key
 security simple_bind=128
 localSSF 128
 access to attrs=userPassword by anonymous auth by * none
-access to * by dn.exact=cn=reader,ou=services,{base} read by * none
+access to * by dn.exact=uid=reader,ou=services,{base} read by * none
 database mdb
 suffix {base}
 rootdn cn=admin,{base}
@@ -67,12 +67,14 @@ def entries():
         yield entry(f"ou={unit}", "objectClass: organizationalUnit")
     yield entry("cn=policy,ou=services", "objectClass: organizationalRole", "objectClass: pwdPolicy", "pwdAttribute: userPassword", "pwdLockout: TRUE",
                 "pwdMaxFailure: 1000")
-    yield entry("cn=reader,ou=services", "objectClass: organizationalRole", "objectClass: simpleSecurityObject", "userPassword: reads names")
+    # Prosody's own account is somebody who may log in, so that people can try its password.
+    yield entry("uid=reader,ou=services", "objectClass: account", "objectClass: simpleSecurityObject", "userPassword: reads names")
     for name, password, control in PEOPLE:
         yield entry(f"uid={name},ou=people", "objectClass: inetOrgPerson", "objectClass: campusAccount", f"cn: {name}", f"sn: {name}",
                     f"sAMAccountName: {name}", f"userAccountControl: {control}", f"userPassword: {password}")
     # The empty group is for a warning.
-    yield entry(f"{GROUP},ou=groups", "objectClass: groupOfNames", *(f"member: uid={name},ou=people,{BASE}" for name in ("teacher", "disabled", "former")))
+    yield entry(f"{GROUP},ou=groups", "objectClass: groupOfNames", f"member: uid=reader,ou=services,{BASE}",
+                *(f"member: uid={name},ou=people,{BASE}" for name in ("teacher", "disabled", "former")))
     yield entry("cn=Nobody,ou=groups", "objectClass: groupOfNames", "member:")
     # Active Directory has such at the top: whoever is not found is answered with it.
     yield entry("cn=else", "objectClass: referral", "objectClass: extensibleObject", "ref: ldap://192.0.2.1/dc=else,dc=test")
