@@ -49,12 +49,14 @@ def ours(site, name):
 
 #: Prints, as JSON, the lines with one of some texts in the logs of a host, also in what logrotate and we have put aside, and in the journal.
 SEARCH = r"""
-import glob, gzip, json, os, subprocess, sys
+import gzip, json, os, re, subprocess, sys
 texts, units = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+# 10.0.0.1 is not in 10.0.0.13.
+wanted = re.compile("|".join("(?<![0-9a-z.])%s(?![0-9a-z])" % re.escape(text) for text in texts).encode(), re.IGNORECASE)
 found = []
 def look(where, data):
     for line in data.splitlines():
-        if any(text.encode() in line.lower() for text in texts):
+        if wanted.search(line):
             found.append([where, line.decode(errors="replace")])
 for folder, _folders, names in os.walk("/var/log"):
     # The journal is asked below; the others have the logins of SSH.
@@ -75,7 +77,7 @@ print(json.dumps(found))
 def said(site, *texts):
     """Where one of some texts is in the logs of the installation."""
     hosts = [name for name in site.hosts if name in site.groups["jitsi"]]
-    return {name: lines for name in hosts if (lines := json.loads(site.on(name, SEARCH, json.dumps([t.lower() for t in texts]), json.dumps(UNITS))))}
+    return {name: lines for name in hosts if (lines := json.loads(site.on(name, SEARCH, json.dumps(texts), json.dumps(UNITS))))}
 
 
 def knock(site, address):
