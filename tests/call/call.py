@@ -306,7 +306,8 @@ def hold(options: argparse.Namespace) -> dict:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def main() -> int:
+def arguments() -> argparse.ArgumentParser:
+    """What can be said on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", help="the site, https://NAME")
     parser.add_argument("--address", default="", help="where NAME is, when DNS does not know it")
@@ -328,7 +329,11 @@ def main() -> int:
                         help="look at the welcome page first, and say which hosts each browser's own log of its network has")
     parser.add_argument("--locale", default="en-US")
     parser.add_argument("--out", default=".", help="where the screenshots go")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    options = arguments().parse_args()
     options.url = options.url.rstrip("/")
     try:
         result = hold(options)

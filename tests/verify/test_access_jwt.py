@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import pathlib
@@ -266,7 +265,7 @@ class People:
     def __init__(self, site, playwright, home):
         self.site, self.playwright, self.home, self.room = site, playwright, home, some_room()
         self.there: list = []
-        self.options = argparse.Namespace(inside="", ca=site.ca_file, url=f"https://{site.domain}", address=site.address("meet"), map=[], locale="en-US")
+        self.options = call.arguments().parse_args([f"https://{site.domain}", "--ca", site.ca_file, "--address", site.address("meet")])
 
     def come(self, name, token=""):
         one = call.Browser(self.playwright, name, self.home, self.options)
