@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import pathlib
@@ -142,9 +143,15 @@ def talked(site, tmp_path_factory):
     words = ["--room", room, "--network", *(["--relay", "udp"] if site.turn_servers() else [])]
     if site.auth == "anonymous":
         return call(site, tmp_path_factory.mktemp("call"), *words)
-    with Person(site, room, user=login.user, password=login.password) as host:
-        host.enter()
-        return call(site, tmp_path_factory.mktemp("call"), *words)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with Person(site, room, user=login.user, password=login.password) as host:
+            host.enter()
+            result = pool.submit(call, site, tmp_path_factory.mktemp("call"), *words)
+            end = time.monotonic() + 60
+            # Two see each other directly, three do not: he goes when both are there, besides himself and jicofo.
+            while len(host.occupants(host.room)) < 4 and time.monotonic() < end:
+                host.see(0.5)
+        return result.result()
 
 
 def test_no_address_of_anybody_is_in_a_log(strict, talked):
