@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.campus.jitsi.plugins.filter.tokens import jwt
+from ansible_collections.campus.jitsi.plugins.filter.jwt import jwt
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _jwt
 from ansible_collections.campus.jitsi.plugins.plugin_utils._jwt import Rules, TokenError, verify
 from cryptography.hazmat.primitives import hashes, serialization

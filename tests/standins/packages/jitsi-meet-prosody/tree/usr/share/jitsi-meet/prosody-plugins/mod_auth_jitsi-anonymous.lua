@@ -7,23 +7,7 @@ local standin = module:require "standin";
 
 module:depends("jitsi_session");
 
-local provider = {};
-
-local function not_supported()
-	return nil, "Anonymous users only";
-end
-
-for _, name in ipairs { "test_password", "set_password", "create_user", "delete_user" } do
-	provider[name] = not_supported;
-end
-
-function provider.get_password()
-	return nil;
-end
-
-function provider.user_exists()
-	return nil;
-end
+local provider = standin.provider_without_passwords();
 
 function provider.get_sasl_handler(session)
 	return sasl.new(module.host, {

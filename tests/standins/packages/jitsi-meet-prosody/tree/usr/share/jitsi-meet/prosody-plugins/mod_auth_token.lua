@@ -11,23 +11,7 @@ end
 
 module:depends("jitsi_session");
 
-local provider = {};
-
-local function not_supported()
-	return nil, "Tokens only";
-end
-
-for _, name in ipairs { "test_password", "set_password", "create_user", "delete_user" } do
-	provider[name] = not_supported;
-end
-
-function provider.get_password()
-	return nil;
-end
-
-function provider.user_exists()
-	return nil;
-end
+local provider = standin.provider_without_passwords();
 
 local function refuse(session, result)
 	module:log("warn", "Error verifying token: %s, reason: %s", result.error, result.reason);

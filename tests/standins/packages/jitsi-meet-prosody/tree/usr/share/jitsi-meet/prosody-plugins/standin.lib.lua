@@ -68,7 +68,7 @@ function lib.room(room_jid)
 end
 
 function lib.is_healthcheck(room_jid)
-	return room_jid:sub(1, 23) == "__jicofo-health-check";
+	return room_jid:find("__jicofo-health-check", 1, true) == 1;
 end
 
 --- Real JIDs configured as admins of this host or of all hosts: jicofo and the bridge.
@@ -180,6 +180,23 @@ function lib.anonymous_mechanism()
 	end);
 end
 
+--- An auth provider without passwords (usermanager asks for all of these).
+function lib.provider_without_passwords()
+	local provider = {};
+	for _, name in ipairs { "test_password", "set_password", "create_user", "delete_user" } do
+		provider[name] = function ()
+			return nil, "No passwords here";
+		end
+	end
+	function provider.get_password()
+		return nil;
+	end
+	function provider.user_exists()
+		return nil;
+	end
+	return provider;
+end
+
 --- The name of the session that a browser had before, by its resumption token.
 function lib.resumed_name(previd)
 	for _, other in pairs(previd and prosody.full_sessions or {}) do
@@ -187,6 +204,19 @@ function lib.resumed_name(previd)
 			return other.username;
 		end
 	end
+end
+
+--- Refuses requests of occupants for features that they may not use; feature_of(stanza) names the feature that one asks for.
+function lib.filter_iq(feature_of)
+	module:hook("pre-iq/full", function (event)
+		local stanza, session = event.stanza, event.origin;
+		local feature = feature_of(stanza);
+		if feature and not lib.allowed(session, stanza, feature) then
+			module:log("info", "%s may not ask for %s", stanza.attr.from, feature);
+			session.send(st.error_reply(stanza, "auth", "forbidden"));
+			return true;
+		end
+	end);
 end
 
 --- Whether the occupant behind a stanza may use a feature: his token's features say so, or those that a moderator gave him, or else
