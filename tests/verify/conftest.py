@@ -240,11 +240,35 @@ def site() -> Site:
     return Site()
 
 
-@pytest.fixture
+def is_older() -> bool:
+    """Whether the scenario was asked for on the older of the two releases."""
+    return os.environ.get("CAMPUS_SUITE") == "bookworm"
+
+
+# Those of a session, so that they skip before anything of a module is led to where a test wants it.
+
+
+@pytest.fixture(scope="session")
 def single(site: Site) -> Site:
     """The installation on one host, for what has nothing to do with where the roles are."""
     if len(site.hosts) > 1:
         pytest.skip("is the same wherever the roles are: the one-host scenarios test it")
+    return site
+
+
+@pytest.fixture(scope="session")
+def once(single: Site) -> Site:
+    """One host, of one release, for what has nothing to do with the release of Debian either."""
+    if is_older():
+        pytest.skip("is the same on both releases: default:trixie tests it")
+    return single
+
+
+@pytest.fixture(scope="session")
+def parted(site: Site) -> Site:
+    """The installation on several hosts, with two bridges."""
+    if len(site.of("jvb")) < 2:
+        pytest.skip("needs two bridges: the split scenario tests it")
     return site
 
 

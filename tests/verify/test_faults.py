@@ -40,22 +40,6 @@ def sound(site):
     assert lasting(site) == before
 
 
-@pytest.fixture
-def once(single):
-    """One host, of one release, for what takes long and has nothing to do with the release."""
-    if os.environ.get("CAMPUS_SUITE") == "bookworm":
-        pytest.skip("is the same on both releases: default:trixie tests it")
-    return single
-
-
-@pytest.fixture
-def parted(site):
-    """An installation on several hosts, with two bridges."""
-    if len(site.of("jvb")) < 2:
-        pytest.skip("needs two bridges: the split scenario tests it")
-    return site
-
-
 def main_process(host, unit: str) -> str:
     return host.check_output("systemctl show --property=MainPID --value %s", unit)
 

@@ -43,9 +43,9 @@ def problems(found: dict[str, tuple[set[str], str]], wanted: dict[str, set[str]]
     return said
 
 
-def test_a_rotation_of_all_secrets_leaves_none_behind(site):
+def test_a_rotation_of_all_secrets_leaves_none_behind(parted):
     """With -vvv and --diff; the processes of the controller and of all hosts are looked at all along."""
-    secrets = Secrets(site)
+    site, secrets = parted, Secrets(parted)
     # The authority is rotated with the root key only, and an issuer with what it issues.
     wish = {"jitsi_secret_generations": {label: 2 for label in secrets.labels if not label.startswith(("tls/ca", "tls/issuer/"))}}
     try:
@@ -81,9 +81,9 @@ def test_the_controller_has_the_root_key_and_nothing_else(site):
 
 
 @pytest.fixture
-def planted(site):
+def planted(parted):
     """Secrets of a generation that nobody uses, a password among them, and a host to plant it on."""
-    return Secrets(site, (7,)), site.secret("xmpp/focus", 7), list(site.hosts)[-1]
+    return Secrets(parted, (7,)), parted.secret("xmpp/focus", 7), list(parted.hosts)[-1]
 
 
 PLANT = """

@@ -31,7 +31,7 @@ UNITS = ("nginx", "prosody", "jicofo", "jitsi-videobridge2", "coturn")
 NOBODY4, NOBODY6 = "203.0.113.9", "2001:db8::9"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def strict(site):
     """The installation, when it keeps its people to itself."""
     if site.variables.get("jitsi_privacy") != "strict":
@@ -135,11 +135,12 @@ def call(site, out, *words):
 
 
 @pytest.fixture(scope="module")
-def talked(site, tmp_path_factory):
+def talked(strict, tmp_path_factory):
     """A call of two browsers, over TURN where there is a server. With accounts somebody with one opens the room before."""
     from people import Person, some_room
 
-    room, login = some_room(), site.host_login()
+    site, room = strict, some_room()
+    login = site.host_login()
     words = ["--room", room, "--network", *(["--relay", "udp"] if site.turn_servers() else [])]
     if site.auth == "anonymous":
         return call(site, tmp_path_factory.mktemp("call"), *words)

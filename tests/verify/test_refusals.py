@@ -211,17 +211,15 @@ def inventory(place, variables, roles):
 
 
 @pytest.fixture(scope="module")
-def runs(request, site, tmp_path_factory):
+def runs(request, once, tmp_path_factory):
     """The runs of all cases that were asked for, side by side."""
-    if len(site.hosts) > 1:
-        pytest.skip("needs no host: the one-host scenarios test it")
     names = [item.callspec.params["name"] for item in request.session.items if "name" in getattr(getattr(item, "callspec", None), "params", {})]
     place = tmp_path_factory.mktemp("refusals")
 
     def run(number, name):
         variables, roles, words, _said = REFUSALS[name]
         path = inventory(place / str(number), variables, roles)
-        return site.playbook("campus.jitsi.site", *words, inventory=path, environment=JSON), path
+        return once.playbook("campus.jitsi.site", *words, inventory=path, environment=JSON), path
 
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         return {name: pool.submit(run, number, name) for number, name in enumerate(REFUSALS) if name in names}
@@ -238,16 +236,16 @@ def test_bad_input_is_refused_before_any_host_is_touched(runs, name):
     assert os.listdir(path.parent) == ["hosts.yml"]
 
 
-def test_with_good_input_the_hosts_are_asked_for(single, tmp_path):
+def test_with_good_input_the_hosts_are_asked_for(once, tmp_path):
     """What shows that the others would have noticed."""
-    done = single.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "good", GOOD, {}), environment=JSON)
+    done = once.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "good", GOOD, {}), environment=JSON)
     assert done.code != 0 and "UNREACHABLE" in done.output and done.tasks[-1] == "Gathering Facts", done.output
 
 
-def test_an_inventory_without_the_group_is_no_success(single, tmp_path):
+def test_an_inventory_without_the_group_is_no_success(once, tmp_path):
     path = tmp_path / "hosts.yml"
     path.write_text(yaml.safe_dump({"all": {"hosts": {"meet": {"ansible_host": NOWHERE}}, "vars": GOOD}}), encoding="utf-8")
-    done = single.playbook("campus.jitsi.site", inventory=path, environment=JSON)
+    done = once.playbook("campus.jitsi.site", inventory=path, environment=JSON)
     assert done.code != 0
     assert done.failures == ["The group `jitsi` has no host, so there is nothing to do: put at least one host of the inventory into it."]
 
@@ -286,7 +284,7 @@ def pair(names, key=None, days=9, by=""):
     ],
     ids=["of another key", "of another name", "expired", "without its chain", "with a key for everybody", "good"],
 )
-def test_a_certificate_and_a_key(single, tmp_path, names, how, said):
+def test_a_certificate_and_a_key(once, tmp_path, names, how, said):
     certificate, key = pair(names, **(how if isinstance(how, dict) else {}))
     if how == "mixed":
         _other, key = pair(names)
@@ -295,7 +293,7 @@ def test_a_certificate_and_a_key(single, tmp_path, names, how, said):
     (tmp_path / "site.key").chmod(0o644 if how == "open" else 0o600)
     files = {"jitsi_tls_certificate_file": str(tmp_path / "site.crt"), "jitsi_tls_key_file": str(tmp_path / "site.key")}
     variables = {**GOOD, "jitsi_tls_source": "files", **files}
-    done = single.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "inventory", variables, {}), environment=JSON)
+    done = once.playbook("campus.jitsi.site", inventory=inventory(tmp_path / "inventory", variables, {}), environment=JSON)
     assert done.code != 0
     if said is None:
         assert "UNREACHABLE" in done.output

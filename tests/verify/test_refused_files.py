@@ -50,22 +50,20 @@ def another_site(host, text):
 
 
 @pytest.fixture(scope="module")
-def runs(request, site):
+def runs(request, once):
     """The runs of all roles that were asked for, side by side: they change nothing. With the host before and after them."""
-    if len(site.hosts) > 1:
-        pytest.skip("is the same wherever the roles are: the one-host scenarios test it")
     items = [item for item in request.session.items if item.function is test_a_refused_file_leaves_the_service_on_the_old_one]
     roles = {item.callspec.params["role"] for item in items}
-    (name,) = site.hosts
+    (name,) = once.hosts
 
     def run(role):
-        return site.playbook("campus.jitsi.site", "--tags", role, variables=REFUSED[role][0], environment=JSON)
+        return once.playbook("campus.jitsi.site", "--tags", role, variables=REFUSED[role][0], environment=JSON)
 
-    before = site.managed(name)
-    with another_site(site.host(name), BROKEN_SITE) if "nginx_meet" in roles else contextlib.nullcontext():
+    before = once.managed(name)
+    with another_site(once.host(name), BROKEN_SITE) if "nginx_meet" in roles else contextlib.nullcontext():
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             done = dict(zip(REFUSED, pool.map(lambda role: run(role) if role in roles else None, REFUSED)))
-    return done, before, site.managed(name)
+    return done, before, once.managed(name)
 
 
 @pytest.mark.parametrize("role", REFUSED)
@@ -85,17 +83,17 @@ def test_the_site_works_on_its_old_files(site, runs):
     works(site.check())
 
 
-def test_an_unknown_key_is_a_warning_for_who_knows_better(single):
+def test_an_unknown_key_is_a_warning_for_who_knows_better(once):
     """The file lands with it, and the bridge runs; without it, the next run puts the old file back."""
-    (name,) = single.hosts
+    (name,) = once.hosts
     path = "/etc/jitsi/videobridge/jvb.conf"
-    before = single.host(name).file(path).content_string
+    before = once.host(name).file(path).content_string
     wish = {"jitsi_unknown_keys": "warn", **REFUSED["jvb"][0]}
     try:
-        done = single.playbook("campus.jitsi.site", "--tags", "jvb", variables=wish)
+        done = once.playbook("campus.jitsi.site", "--tags", "jvb", variables=wish)
         assert done.code == 0 and done.changes == {"Configure the videobridge", "Run the videobridge"}, done.output
-        assert re.search(r"prot = 10001", single.host(name).file(path).content_string)
+        assert re.search(r"prot = 10001", once.host(name).file(path).content_string)
         assert "`videobridge.ice.udp.prot`: did you mean `videobridge.ice.udp.port`?" in re.sub(r"\s+", " ", done.output)
     finally:
-        back = single.playbook("campus.jitsi.site", "--tags", "jvb")
-    assert back.code == 0 and single.host(name).file(path).content_string == before
+        back = once.playbook("campus.jitsi.site", "--tags", "jvb")
+    assert back.code == 0 and once.host(name).file(path).content_string == before

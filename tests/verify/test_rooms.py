@@ -230,7 +230,7 @@ def test_features_that_are_off_leave_nothing(vary):
 
 
 @pytest.fixture
-def booked(vary):
+def booked(once, vary):
     """With accounts, a lobby that stays, and a reservation system."""
     site = vary("booked")
     host = site.of_one("prosody")

@@ -76,48 +76,48 @@ while time.monotonic() < end:
 
 
 @pytest.mark.parametrize("phase", ["--unpack", "--configure"])
-def test_killed_while_packages_are_installed(single, phase):
+def test_killed_while_packages_are_installed(once, phase):
     """Controller and host: dpkg needs `dpkg --configure -a`, and the policy that keeps services from starting is left behind."""
-    (name,) = single.hosts
-    host = single.host(name)
-    before, known = single.managed(name), accounts(single)
+    (name,) = once.hosts
+    host = once.host(name)
+    before, known = once.managed(name), accounts(once)
     host.check_output("DEBIAN_FRONTEND=noninteractive apt-get -qq remove jitsi-meet-web >/dev/null")
-    killer = subprocess.Popen(single.ssh(name, "python3", "-", phase), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    killer = subprocess.Popen(once.ssh(name, "python3", "-", phase), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with killer:
         killer.stdin.write(KILL_DPKG)
         killer.stdin.close()
         assert killer.stdout.readline() == "ready\n"
-        with started(single, "--tags", "nginx_meet"):
+        with started(once, "--tags", "nginx_meet"):
             killed = killer.stdout.readline()
     assert int(killed or 0) >= 3, "dpkg, apt-get and the module"
     assert "jitsi-meet-web" in host.check_output("dpkg --audit") and host.file(POLICY).exists
-    done = single.playbook("campus.jitsi.site", "--tags", "nginx_meet")
+    done = once.playbook("campus.jitsi.site", "--tags", "nginx_meet")
     assert done.code == 0 and "Install nginx and the web client" in done.changes, done.output[-3000:]
     assert host.check_output("dpkg --audit; dpkg-query --show --showformat='${Status}' jitsi-meet-web") == "install ok installed"
     assert not host.file(POLICY).exists
-    assert single.managed(name) == before and accounts(single) == known
-    works(single.check())
+    assert once.managed(name) == before and accounts(once) == known
+    works(once.check())
 
 
-def test_killed_between_a_file_and_the_restart_for_it(single):
+def test_killed_between_a_file_and_the_restart_for_it(once):
     """The next run sees that the service was started before its file changed, and has no other work."""
-    (name,) = single.hosts
-    known, wish = accounts(single), {"jicofo_config": {"jicofo": {"conference": {"initial-timeout": "17 seconds"}}}}
-    invocation = single.invocation(name, "jicofo")
+    (name,) = once.hosts
+    known, wish = accounts(once), {"jicofo_config": {"jicofo": {"conference": {"initial-timeout": "17 seconds"}}}}
+    invocation = once.invocation(name, "jicofo")
     try:
-        with started(single, "--tags", "jicofo", "-e", yaml.safe_dump(wish, default_flow_style=True, width=1000).strip()) as run:
+        with started(once, "--tags", "jicofo", "-e", yaml.safe_dump(wish, default_flow_style=True, width=1000).strip()) as run:
             for line in run.stdout:
                 if line.startswith("TASK [campus.jitsi.jicofo : Have systemd bring"):
                     break
-        assert 'initial-timeout = "17 seconds"' in single.host(name).file("/etc/jitsi/jicofo/jicofo.conf").content_string
-        assert single.invocation(name, "jicofo") == invocation
-        done = single.playbook("campus.jitsi.site", "--tags", "jicofo", variables=wish)
+        assert 'initial-timeout = "17 seconds"' in once.host(name).file("/etc/jitsi/jicofo/jicofo.conf").content_string
+        assert once.invocation(name, "jicofo") == invocation
+        done = once.playbook("campus.jitsi.site", "--tags", "jicofo", variables=wish)
         assert done.code == 0 and done.changes == {"Run jicofo"}, done.output[-3000:]
-        assert single.invocation(name, "jicofo") != invocation
+        assert once.invocation(name, "jicofo") != invocation
     finally:
-        back = single.playbook("campus.jitsi.site", "--tags", "jicofo")
-    assert back.code == 0 and accounts(single) == known, back.output[-3000:]
-    works(settled(single))
+        back = once.playbook("campus.jitsi.site", "--tags", "jicofo")
+    assert back.code == 0 and accounts(once) == known, back.output[-3000:]
+    works(settled(once))
 
 
 # --- another apt ---------------------------------------------------------------------------------------------------
@@ -159,12 +159,12 @@ def install(site, **more):
 
 
 @pytest.fixture
-def lacking(single):
+def lacking(once):
     """A host that lacks a small package."""
-    (name,) = single.hosts
-    single.host(name).check_output("DEBIAN_FRONTEND=noninteractive apt-get -qq remove lua-unbound >/dev/null")
-    yield single
-    single.host(name).check_output("DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends lua-unbound >/dev/null")
+    (name,) = once.hosts
+    once.host(name).check_output("DEBIAN_FRONTEND=noninteractive apt-get -qq remove lua-unbound >/dev/null")
+    yield once
+    once.host(name).check_output("DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends lua-unbound >/dev/null")
 
 
 @contextlib.contextmanager
@@ -186,11 +186,11 @@ def test_another_apt_is_waited_for(lacking):
     assert lacking.host(name).check_output("dpkg-query --show --showformat='${Status}' lua-unbound") == "install ok installed"
 
 
-def test_debconf_that_is_at_work_is_waited_for(single):
+def test_debconf_that_is_at_work_is_waited_for(once):
     """What it cannot say at the moment is not different: nothing changes."""
-    (name,) = single.hosts
-    with held(single, name, DEBCONF, "debconf-communicate"):
-        result = install(single)
+    (name,) = once.hosts
+    with held(once, name, DEBCONF, "debconf-communicate"):
+        result = install(once)
     assert not result["failed"] and not result["changed"], result
 
 
@@ -207,13 +207,13 @@ def test_another_apt_that_does_not_end_is_named(lacking):
 # --- a part, or nothing --------------------------------------------------------------------------------------------
 
 
-def test_a_check_of_an_installed_site_finds_nothing_to_do(single):
-    (name,) = single.hosts
-    before = single.managed(name)
-    done = single.playbook("campus.jitsi.site", "--check", "--diff")
+def test_a_check_of_an_installed_site_finds_nothing_to_do(once):
+    (name,) = once.hosts
+    before = once.managed(name)
+    done = once.playbook("campus.jitsi.site", "--check", "--diff")
     assert done.code == 0 and done.changed == 0, done.output[-3000:]
     assert not re.search(r"(?m)^(---|\+\+\+) ", done.output)
-    assert single.managed(name) == before
+    assert once.managed(name) == before
 
 
 #: What runs for every tag.
@@ -225,10 +225,10 @@ PLAYS = {
 }
 
 
-def test_a_tag_runs_the_play_of_its_role_and_no_other(single):
+def test_a_tag_runs_the_play_of_its_role_and_no_other(once):
     """But for the checks of variables, which every role has. That such runs work is seen by the tests that use them."""
     def plays(tag):
-        listed = single.playbook("campus.jitsi.site", "--list-tasks", "--tags", tag)
+        listed = once.playbook("campus.jitsi.site", "--list-tasks", "--tags", tag)
         assert listed.code == 0, listed.output
         parts = re.split(r"(?m)^  play #\d+ \(.*\): (.+?)\s*TAGS.*$", listed.output)[1:]
         return {title for title, text in zip(parts[::2], parts[1::2]) if re.search(r"(?m)^      (?!.*(?:Check the inventory|Validating arguments))\S", text)}
@@ -264,10 +264,10 @@ THEIRS = "\n-- somebody's\nVirtualHost \"im.lab.test\"\n    authentication = \"i
 THEIR_SITE = "server {\n    listen 127.0.0.1:8099;\n    return 200 somebodys;\n}\n"
 
 
-def test_what_somebody_else_has_in_prosody_and_nginx_survives_a_run_and_an_upgrade(single):
+def test_what_somebody_else_has_in_prosody_and_nginx_survives_a_run_and_an_upgrade(once):
     """Prosody's own file is Debian's and the administrator's; a web server may have other sites."""
-    (name,) = single.hosts
-    host = single.host(name)
+    (name,) = once.hosts
+    host = once.host(name)
     ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8099').read().decode())"
     host.check_output("cp -a /etc/prosody/prosody.cfg.lua /run/kept && printf %%s %s >> /etc/prosody/prosody.cfg.lua", THEIRS)
     host.check_output("printf %%s %s > /etc/nginx/sites-available/theirs.conf && ln -s ../sites-available/theirs.conf /etc/nginx/sites-enabled/", THEIR_SITE)
@@ -278,7 +278,7 @@ def test_what_somebody_else_has_in_prosody_and_nginx_survives_a_run_and_an_upgra
         host.check_output("apt-get -qq update >/dev/null")
         host.check_output(f"for p in {packages}; do dpkg-query -W $p >/dev/null 2>&1 && echo $p; done | "
                           "DEBIAN_FRONTEND=noninteractive xargs apt-get -qq -o Dpkg::Options::=--force-confold install --reinstall >/dev/null")
-        done = single.playbook("campus.jitsi.site", "--tags", "prosody,nginx_meet", environment=JSON)
+        done = once.playbook("campus.jitsi.site", "--tags", "prosody,nginx_meet", environment=JSON)
         assert done.code == 0, done.output[-3000:]
         assert host.check_output("sha256sum /etc/prosody/prosody.cfg.lua /etc/nginx/sites-available/theirs.conf") == before
         assert host.file("/etc/nginx/sites-enabled/theirs.conf").linked_to == "/etc/nginx/sites-available/theirs.conf"
@@ -287,4 +287,4 @@ def test_what_somebody_else_has_in_prosody_and_nginx_survives_a_run_and_an_upgra
     finally:
         host.check_output("rm /etc/nginx/sites-enabled/theirs.conf /etc/nginx/sites-available/theirs.conf && mv /run/kept /etc/prosody/prosody.cfg.lua")
         host.check_output("systemctl reload nginx && systemctl restart prosody")
-    works(settled(single))
+    works(settled(once))

@@ -198,30 +198,30 @@ def test_another_site_of_the_same_nginx_works_on(other_site):
     assert '"GET /people/x' in host.file("/var/log/nginx/other.access.log").content_string
 
 
-def test_a_site_that_writes_elsewhere_is_met_before_nginx_is_confined(single, other_site):
+def test_a_site_that_writes_elsewhere_is_met_before_nginx_is_confined(once, other_site):
     """Otherwise nginx would not start any more, and all sites would be down."""
     host, path = other_site
     dropin = "/etc/systemd/system/nginx.service.d/campus.jitsi.conf"
     host.check_output("mkdir -p /opt/campus-test && sed -i s#/var/log/nginx/other.access.log#/opt/campus-test/log# %s", path)
     # As on a host whose nginx was there before us.
     host.check_output("rm %s && systemctl daemon-reload && systemctl restart nginx", dropin)
-    refused = single.playbook("campus.jitsi.site", "--tags", "nginx_meet", environment=JSON)
+    refused = once.playbook("campus.jitsi.site", "--tags", "nginx_meet", environment=JSON)
     try:
         assert refused.code != 0 and not host.file(dropin).exists, refused.output[-3000:]
         (said,) = refused.failures
         assert "does not let `/usr/sbin/nginx -t -q` do its work" in said and "/opt/campus-test/log" in said and "Read-only file system" in said, said
         assert "allow it in `nginx_meet_sandbox`, such as a place to write with `ReadWritePaths+: [/where]`. The file was not changed." in said, said
         wish = {"nginx_meet_sandbox": {"ReadWritePaths+": ["/opt/campus-test"]}}
-        done = single.playbook("campus.jitsi.site", "--tags", "nginx_meet", variables=wish)
+        done = once.playbook("campus.jitsi.site", "--tags", "nginx_meet", variables=wish)
         assert done.code == 0, done.output[-3000:]
         host.check_output("python3 -c %s", ASK)
         assert "GET" in host.file("/opt/campus-test/log").content_string
     finally:
         host.check_output("rm %s && systemctl reload nginx", path)
-        back = single.playbook("campus.jitsi.site", "--tags", "nginx_meet")
+        back = once.playbook("campus.jitsi.site", "--tags", "nginx_meet")
     assert back.code == 0, back.output[-3000:]
     host.check_output("touch %s", path)
-    works(settled(single))
+    works(settled(once))
 
 
 @pytest.mark.parametrize(

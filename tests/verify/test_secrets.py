@@ -37,8 +37,8 @@ class Controller:
 
 
 @pytest.fixture
-def controller(single, tmp_path):
-    return Controller(single, tmp_path)
+def controller(once, tmp_path):
+    return Controller(once, tmp_path)
 
 
 def test_the_key_is_encrypted_when_there_is_a_vault_password(controller):
@@ -106,8 +106,9 @@ def test_runs_at_once_end_with_one_key(controller):
     assert not controller.secret("--vault-password-file", str(password))["failed"]
 
 
-def test_a_secret_is_rotated_alone_and_another_is_given(site):
+def test_a_secret_is_rotated_alone_and_another_is_given(parted):
     """On live hosts: the account and the component change together, and nobody else's secret changes."""
+    site = parted
     server = site.address(site.of("prosody")[0]) if site.of("jicofo") != site.of("prosody") else "127.0.0.1"
     jicofo, bridge = site.of_one("jicofo"), site.of("jvb")[0]
     bridges = {name: site.secret(f"xmpp/jvb/{name}") for name in site.of("jvb")}
