@@ -28,8 +28,8 @@ TYPES = {"string": str, "number": (int, float), "boolean": bool, "array": list, 
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory):
-    return combinations.render(tmp_path_factory.mktemp("combinations"))
+def rendered():
+    return {name: found["settings"] for name, found in combinations.rendered().items()}
 
 
 def kind(host) -> str:
@@ -83,11 +83,11 @@ def test_upstream_knows_every_module_where_it_is_and_every_option(rendered):
 def test_a_combination_has_what_it_needs_and_nothing_of_the_others(rendered):
     for name, settings in rendered.items():
         hosts = settings["hosts"]
-        main, rooms = hosts["meet.example.edu"], hosts["conference.meet.example.edu"]
+        main, rooms = hosts[combinations.DOMAIN], hosts[f"conference.{combinations.DOMAIN}"]
         of_tokens = {"token_verification", "token_affiliation", "muc_wait_for_host", "muc_campus_token_roles", "muc_campus_verified_tokens"}
-        assert ("guest.meet.example.edu" in hosts) == ("-guests-" in name or name == "everything"), name
-        assert ("lobby.meet.example.edu" in hosts) == ("lobby_off" not in name), name
-        assert ("breakout.meet.example.edu" in hosts) == ("-plain" not in name), name
+        assert (f"guest.{combinations.DOMAIN}" in hosts) == ("-guests-" in name or name == "everything"), name
+        assert (f"lobby.{combinations.DOMAIN}" in hosts) == ("lobby_off" not in name), name
+        assert (f"breakout.{combinations.DOMAIN}" in hosts) == ("-plain" not in name), name
         if not name.startswith(("jwt", "everything")):
             assert not of_tokens & set(rooms["modules_enabled"]) and "campus_token_keys" not in main["modules_enabled"], name
         else:
@@ -104,11 +104,11 @@ def test_a_combination_has_what_it_needs_and_nothing_of_the_others(rendered):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda hosts: hosts["meet.example.edu"]["modules_enabled"].append("token_verification"), "is for a host of kind muc"),
-        (lambda hosts: hosts["meet.example.edu"]["modules_enabled"].append("av_moderation"), "nobody has the module av_moderation"),
-        (lambda hosts: hosts["meet.example.edu"].update(lobby_moc="x"), "nobody reads lobby_moc"),
-        (lambda hosts: hosts["conference.meet.example.edu"].update(muc_password_whitelist="focus"), "muc_password_whitelist is 'focus'"),
-        (lambda hosts: hosts["meet.example.edu"]["modules_enabled"].append("bosh"), "a module twice"),
+        (lambda hosts: hosts[combinations.DOMAIN]["modules_enabled"].append("token_verification"), "is for a host of kind muc"),
+        (lambda hosts: hosts[combinations.DOMAIN]["modules_enabled"].append("av_moderation"), "nobody has the module av_moderation"),
+        (lambda hosts: hosts[combinations.DOMAIN].update(lobby_moc="x"), "nobody reads lobby_moc"),
+        (lambda hosts: hosts[f"conference.{combinations.DOMAIN}"].update(muc_password_whitelist="focus"), "muc_password_whitelist is 'focus'"),
+        (lambda hosts: hosts[combinations.DOMAIN]["modules_enabled"].append("bosh"), "a module twice"),
     ],
 )
 def test_what_upstream_does_not_know_is_found(rendered, change, said):
