@@ -162,6 +162,22 @@ def test_trap_modules_that_do_not_load(site):
     assert [line for line in log.splitlines() if line.strip() and not any(word in line for word in harmless)] == []
 
 
+def test_trap_a_request_that_jicofo_does_not_know(site, room):
+    """Smack answers one with an error that is no XML, Prosody ends jicofo's stream for it, and all meetings are over: by a single guest."""
+    host = site.of_one("jicofo")
+    lost = int(host.check_output("grep -c 'XMPP connection lost' /var/log/jitsi/jicofo.log || true"))
+    session = room()
+    for to in (f"{room.place}/focus", f"focus.{site.domain}", f"focus@auth.{site.domain}/focus"):
+        for unknown in ('<foo xmlns="urn:x"/>', '<foo xmlns="http://jitsi.org/protocol/focus">a</foo>', '<conference xmlns="urn:x"><a/></conference>'):
+            with pytest.raises(_xmpp.XmppError, match="feature-not-implemented"):
+                session.iq("set", to, unknown)
+    assert session.iq("get", f"{room.place}/focus", f'<query xmlns="{_xmpp.DISCO}"/>') is not None, "what it knows gets through"
+    time.sleep(1)
+    session.poll(0.3)
+    assert session.occupants(room.place).get("focus") == "owner"
+    assert int(host.check_output("grep -c 'XMPP connection lost' /var/log/jitsi/jicofo.log || true")) == lost
+
+
 def test_trap_prosody_without_unbound(site):
     """Without lua-unbound every start and every prosodyctl complains."""
     done = site.of_one("prosody").run("prosodyctl shell 'host:list()'")

@@ -20,6 +20,7 @@ import org.jivesoftware.smack.StanzaCollector;
 import org.jivesoftware.smack.XMPPConnection;
 import org.jivesoftware.smack.packet.IQ;
 import org.jivesoftware.smack.packet.Stanza;
+import org.jivesoftware.smack.parsing.ExceptionLoggingCallback;
 import org.jivesoftware.smack.tcp.XMPPTCPConnection;
 import org.jivesoftware.smack.tcp.XMPPTCPConnectionConfiguration;
 import org.jxmpp.jid.DomainBareJid;
@@ -37,6 +38,8 @@ public final class XmppLink {
         SmackConfiguration.setDefaultReplyTimeout(15000);
         SmackConfiguration.setUnknownIqRequestReplyMode(
                 SmackConfiguration.UnknownIqRequestReplyMode.replyFeatureNotImplemented);
+        // One stanza that does not parse is none of the other conferences' business.
+        SmackConfiguration.setDefaultParsingExceptionCallback(new ExceptionLoggingCallback());
         // Reconnecting is done below, in one place for the first and every later attempt.
         ReconnectionManager.setEnabledPerDefault(false);
         SASLAuthentication.unregisterSASLMechanism("org.jivesoftware.smack.sasl.javax.SASLGSSAPIMechanism");
