@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prosody's settings for every combination of who may enter, guests, who moderates, and what rooms have, as the role renders them.
 
-The unit tests compare them with what Jitsi's modules know, and tests/verify/test_combinations.py has Prosody itself load them.
+The unit tests compare them with what Jitsi's modules know, and tests/verify/test_combinations.py has Prosody itself load them. Jicofo's go
+with them, for tests/verify/test_moderation.py.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 KEPT = CHECKOUT / ".build" / "combinations"
 #: That of the lab, so that what is rendered finds the lab's certificates.
 DOMAIN = "meet.lab.test"
+SECRETS = {label: f"{label} for the tests, long enough" for label in ("xmpp/focus", "turn", "jwt")}
 LDAP = {"prosody_ldap_servers": ["ldap.example.edu"], "prosody_ldap_base": "ou=people,dc=example,dc=edu"}
 
 
@@ -55,12 +57,14 @@ def combinations() -> dict[str, dict[str, t.Any]]:
 
 def sources() -> list[pathlib.Path]:
     """All that decides what is rendered."""
-    return [pathlib.Path(__file__), *sorted(path for place in ("roles/jitsi", "roles/prosody", "plugins") for path in (CHECKOUT / place).rglob("*")
+    return [pathlib.Path(__file__), *sorted(path for place in ("roles/jitsi", "roles/prosody", "roles/jicofo", "plugins") for path in (CHECKOUT / place).rglob("*")
                                             if path.is_file() and path.suffix in (".py", ".yml", ".lua"))]
 
 
 def rendered() -> dict[str, dict[str, t.Any]]:
-    """For each combination its `settings` for Prosody, and the `environment` of Prosody: rendered once for the same sources."""
+    """For each combination its `settings` for Prosody, the `environment` of Prosody, and the settings of `jicofo`: rendered once for the
+    same sources. Secrets are :data:`SECRETS`.
+    """
     digest = hashlib.sha256()
     for path in sources():
         digest.update(str(path.relative_to(CHECKOUT)).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
@@ -84,7 +88,7 @@ def render(place: pathlib.Path) -> dict[str, dict[str, t.Any]]:
     :param place: an empty folder for its files
     """
     wanted = combinations()
-    files = [CHECKOUT / "roles" / "jitsi" / "defaults" / "main.yml", CHECKOUT / "roles" / "jitsi" / "vars" / "main.yml",
+    files = [*(CHECKOUT / "roles" / role / part / "main.yml" for role in ("jitsi", "jicofo") for part in ("defaults", "vars")),
              CHECKOUT / "roles" / "prosody" / "defaults" / "main.yml", *sorted((CHECKOUT / "roles" / "prosody" / "vars" / "main").glob("*.yml"))]
     names = sorted({name for variables in wanted.values() for name in variables})
     defaults = {"prosody_room_policy": False, "prosody_max_occupants": 0, "prosody_reservations_url": "", "jitsi_turn_servers": [],
@@ -95,7 +99,8 @@ def render(place: pathlib.Path) -> dict[str, dict[str, t.Any]]:
         "hosts": "localhost", "gather_facts": False, "connection": "local", "vars_files": [str(path) for path in files],
         "tasks": [{
             # Without a module for each: that would take most of the time.
-            "ansible.builtin.set_fact": {"settings": "{{ __prosody_settings }}", "environment": "{{ __prosody_environment }}"},
+            "ansible.builtin.set_fact": {"settings": "{{ __prosody_settings }}", "environment": "{{ __prosody_environment }}",
+                                         "jicofo": "{{ __jicofo_settings }}"},
             "loop": [{"name": name, "with": {**{key: defaults.get(key) for key in names}, **variables}} for name, variables in wanted.items()],
             "loop_control": {"label": "{{ item.name }}"},
             "vars": {name: f"{{{{ item.with.{name} }}}}" for name in names},
@@ -113,8 +118,7 @@ def render(place: pathlib.Path) -> dict[str, dict[str, t.Any]]:
         play[0]["tasks"][0]["loop"] = items[part::2]
         play[0]["tasks"][1]["ansible.builtin.copy"]["dest"] = str(place / f"rendered{part}.json")
         (place / f"play{part}.yml").write_text(json.dumps(play), encoding="utf-8")
-    secrets = {label: f"{label} for the tests, long enough" for label in ("xmpp/focus", "turn", "jwt")}
-    variables = {"jitsi_domain": DOMAIN, "jitsi_secrets": secrets, "ansible_python_interpreter": sys.executable}
+    variables = {"jitsi_domain": DOMAIN, "jitsi_jwt_app_id": "moodle", "jitsi_secrets": SECRETS, "ansible_python_interpreter": sys.executable}
     command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", json.dumps(variables)]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(CHECKOUT / ".build" / "source")),
                    "ANSIBLE_NOCOLOR": "1"}

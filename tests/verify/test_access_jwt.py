@@ -147,22 +147,6 @@ def test_who_can_do_what_with_tokens_is_as_documented(campus):
     documented("jwt", found)
 
 
-def test_who_can_do_what_when_everybody_with_a_token_moderates(campus):
-    """`jitsi_moderation: authenticated`, with guests: Jitsi's own way of it, without the hole that it has."""
-    wish = {"jitsi_moderation": "authenticated"}
-    try:
-        done = campus.playbook("campus.jitsi.site", "--tags", "prosody,jicofo", variables=wish)
-        assert done.code == 0, done.output[-3000:]
-        settled(campus)
-        people = {"whoever has a token": {"token": student}, "a guest": {"guest": True},
-                  "a guest with a forged token": {"guest": True, "token": PEOPLE["a forged token"]["token"]}}
-        documented("jwt-authenticated", {who: rights(come(campus, {"token": student}), come(campus, how)) for who, how in people.items()})
-    finally:
-        back = campus.playbook("campus.jitsi.site", "--tags", "prosody,jicofo")
-    assert back.code == 0, back.output[-3000:]
-    works(settled(campus))
-
-
 # --- properties ----------------------------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(["moodle", "jitsi", "meet.lab.test", "*", "", "owner", "x"])
