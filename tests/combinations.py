@@ -57,7 +57,8 @@ def combinations() -> dict[str, dict[str, t.Any]]:
 
 def sources() -> list[pathlib.Path]:
     """All that decides what is rendered."""
-    return [pathlib.Path(__file__), *sorted(path for place in ("roles/jitsi", "roles/prosody", "roles/jicofo", "plugins") for path in (CHECKOUT / place).rglob("*")
+    places = ("roles/jitsi", "roles/prosody", "roles/jicofo", "plugins")
+    return [pathlib.Path(__file__), *sorted(path for place in places for path in (CHECKOUT / place).rglob("*")
                                             if path.is_file() and path.suffix in (".py", ".yml", ".lua"))]
 
 

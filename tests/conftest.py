@@ -6,6 +6,12 @@ from __future__ import annotations
 import pathlib
 import sys
 
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("campus", deadline=None)
+settings.load_profile("campus")
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 SOURCE = CHECKOUT / ".build" / "source"
 _link = SOURCE / "ansible_collections" / "campus" / "jitsi"

@@ -76,7 +76,7 @@ def test_a_table_survives_the_store(table):
     assert loads(dumps(table)) == table
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=30), max_size=5))
 def test_lua_reads_what_we_write(table):
     script = (

@@ -236,7 +236,7 @@ def test_nft_takes_the_table_also_over_another_one(nft, host):
     assert nft(firewall_rules.GONE + listed) == listed
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(networks, min_size=1, max_size=5))
 def test_nft_takes_any_addresses(nft, addresses):
     sources = tuple(ipaddress.ip_network(address) for address in addresses)

@@ -37,7 +37,7 @@ DATA = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dicti
 DOCUMENT = st.dictionaries(KEY, DATA, max_size=6)
 # One process reads many documents: starting it is what takes the time.
 BATCH = st.lists(DOCUMENT, min_size=10, max_size=20)
-SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SLOW = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def read_back(command: list[str], texts: list[str]) -> list:
