@@ -57,9 +57,8 @@ def combinations() -> dict[str, dict[str, t.Any]]:
 
 def sources() -> list[pathlib.Path]:
     """All that decides what is rendered."""
-    places = ("roles/jitsi", "roles/prosody", "roles/jicofo", "plugins")
-    return [pathlib.Path(__file__), *sorted(path for place in places for path in (CHECKOUT / place).rglob("*")
-                                            if path.is_file() and path.suffix in (".py", ".yml", ".lua"))]
+    places = [CHECKOUT / place for place in ("roles/jitsi", "roles/prosody", "roles/jicofo", "plugins")]
+    return [pathlib.Path(__file__), *sorted(path for place in places for path in place.rglob("*") if path.suffix in (".py", ".yml", ".lua"))]
 
 
 def rendered() -> dict[str, dict[str, t.Any]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import pathlib
 import sys
@@ -13,6 +14,7 @@ import pytest
 from conftest import settled, works
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from modes import Modes, somebody
 from people import Person, XmppError, moodle_claims, part, refused, signed, some_room
 from rights import documented, rights
 
@@ -224,6 +226,109 @@ def test_public_keys_verify_and_are_not_confused(campus, tmp_path):
     finally:
         back = campus.playbook("campus.jitsi.site", "--tags", "prosody")
     assert back.code == 0, back.output[-3000:]
+    works(settled(campus))
+
+
+#: A folder over HTTPS, under a name that the certificate of Prosody has, or with one of nobody.
+KEY_SERVER = """
+import http.server, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(*sys.argv[1:])
+server = http.server.HTTPServer(("127.0.0.1", 8443), lambda *words: http.server.SimpleHTTPRequestHandler(*words, directory="/run/verify-keys/www"))
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+class KeyServer:
+    """On Prosody's host."""
+
+    def __init__(self, site):
+        self.host, self.name = site.of_one("prosody"), f"auth.{site.domain}"
+        self.log = "/var/log/prosody/prosody.log"
+        self.host.check_output("install --directory /run/verify-keys/www && echo 127.0.0.1 %s >> /etc/hosts", self.name)
+        self.host.check_output("printf %%s %s > /run/verify-keys/server.py", KEY_SERVER)
+        self.host.check_output("openssl req -x509 -newkey rsa:2048 -nodes -keyout /run/verify-keys/key -out /run/verify-keys/crt -days 1 -subj /CN=%s "
+                               "-addext subjectAltName=DNS:%s 2>/dev/null", self.name, self.name)
+
+    def put(self, name, text):
+        self.host.check_output("printf %%s %s > /run/verify-keys/www/%s", text, name)
+
+    def start(self, known=True):
+        pair = [f"/etc/prosody/certs/{self.name}.{end}" for end in ("crt", "key")] if known else ["/run/verify-keys/crt", "/run/verify-keys/key"]
+        self.host.check_output("systemd-run --quiet --unit=verify-keys python3 /run/verify-keys/server.py %s %s", *pair)
+        end = time.monotonic() + 10
+        while not self.host.socket("tcp://127.0.0.1:8443").is_listening:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    def stop(self):
+        self.host.run("systemctl stop verify-keys")
+
+    def gone(self):
+        self.stop()
+        self.host.check_output("rm -r /run/verify-keys; grep -vF %s /etc/hosts > /run/hosts; cat /run/hosts > /etc/hosts; rm /run/hosts",
+                               f"127.0.0.1 {self.name}")
+
+    def said(self, act):
+        """What Prosody logs meanwhile."""
+        mark = int(self.host.check_output("stat --format=%%s %s", self.log))
+        act()
+        return self.host.check_output("tail -c +%s %s", str(mark + 1), self.log)
+
+    def asked(self):
+        """How often it was asked for something."""
+        return int(self.host.check_output("journalctl --unit=verify-keys --output=cat | grep -c GET || true"))
+
+
+def test_keys_of_a_server(campus):
+    """One PEM for each key id, and a document with all, over HTTPS that is verified; without a key nobody gets in, and the log says why."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    keys = {kid: rsa.generate_private_key(public_exponent=65537, key_size=2048) for kid in ("one", "two")}
+    private = {kid: key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+               for kid, key in keys.items()}
+    public = {kid: key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+              for kid, key in keys.items()}
+    numbers = keys["one"].public_key().public_numbers()
+    jwk = {"kty": "RSA", "kid": "one", "n": part(numbers.n.to_bytes(256, "big")), "e": part(numbers.e.to_bytes(3, "big"))}
+    claims = moodle_claims(campus.domain, teacher=True)
+    token = {kid: _jwt.sign(claims, private_key=key, kid=kid) for kid, key in private.items()}
+    bad = [_jwt.sign(claims, private_key=private["two"], kid="one"), _jwt.sign(claims, private_key=private["one"]),
+           signed(public["one"], claims, {"kid": "one"}), signed(public["one"], claims, {"kid": "one", "alg": "RS256"})]
+    server, modes = KeyServer(campus), Modes(campus)
+    url = f"https://{server.name}:8443"
+    # Prosody asks DNS only, where the lab's names are not.
+    hosts = {"unbound": {"hoststxt": True}}
+    try:
+        for kid, text in public.items():
+            server.put(hashlib.sha256(kid.encode()).hexdigest() + ".pem", text)
+        server.put("jwks.json", json.dumps({"keys": [{"kty": "EC", "kid": "two"}, jwk]}))
+        server.start()
+        modes.lead("jwt-alone-token-wait-jwt_key_server", somebody(campus, token=token["one"]), hosts, asap_key_server=url)
+        asked = server.asked()
+        assert asked and refused(campus, "any", token=token["one"]) == "" and server.asked() == asked, "it is kept"
+        for each in bad:
+            assert "not-allowed" in refused(campus, "any", token=each)
+        unknown = _jwt.sign(claims, private_key=private["one"], kid="../three")
+        said = server.said(lambda: refused(campus, "any", token=unknown))
+        assert "Code 404" in said and "could not obtain public key" in said, said
+        server.stop()
+        said = server.said(lambda: refused(campus, "any", token=token["two"]))
+        assert "could not obtain public key" in said and refused(campus, "any", token=token["one"]) == "", said
+        server.start(known=False)
+        said = server.said(lambda: refused(campus, "any", token=token["two"]))
+        assert "certificate" in said and "could not obtain public key" in said, said
+        server.stop()
+        server.start()
+        assert refused(campus, "any", token=token["two"]) == "", "and when it is back it is asked again"
+        modes.lead("jwt-alone-token-wait-jwt_keys_url", somebody(campus, token=token["one"]), hosts, cache_keys_url=f"{url}/jwks.json")
+        for each in [*bad, token["two"], unknown]:
+            assert "not-allowed" in refused(campus, "any", token=each)
+    finally:
+        modes.back()
+        server.gone()
     works(settled(campus))
 
 
