@@ -41,6 +41,10 @@ class StepError(Exception):
     """A step failed for a reason that the step itself found."""
 
 
+class Skip(Exception):
+    """There is nothing to try in a step; the message says why."""
+
+
 class Step(t.NamedTuple):
     """What became of a step."""
 
@@ -50,6 +54,7 @@ class Step(t.NamedTuple):
     detail: str
     layer: str = ""
     hint: str = ""
+    skipped: bool = False
 
 
 #: Steps in order: name, the layer at fault when it fails, and the usual cause.
@@ -85,7 +90,7 @@ INSIDE = frozenset({"conference request", "join", "focus", "bridge", "media path
 POLICIES = ("anonymous", "internal", "ldap", "jwt")
 
 
-SKIPPED = "skipped: set `jitsi_check_user` and `jitsi_check_password`, or `jitsi_check_token`, to somebody who may open a room"
+SKIPPED = "nobody to log in with: set `jitsi_check_user` and `jitsi_check_password`, or `jitsi_check_token`, to somebody who may open a room"
 #: With which words somebody is kept out, as opposed to a server that does not answer.
 REFUSALS = r"takes no (anonymous users|passwords)(?!.*offers nothing)|not-authorized|not-allowed|forbidden|registration-required|account-disabled"
 
@@ -113,12 +118,13 @@ class Check:
     :param login: who opens the room, where not everybody may
     :param issuer: whose tokens are taken
     :param audience: for whom they must be
+    :param expired: a token that was good once
     """
 
     def __init__(self, domain: str, *, port: int = 443, address: str = "", fallback: str = "", ca: str = "", timeout: float = 20.0,
                  hosts: t.Mapping[str, str] | None = None, policy: str = "anonymous", guests: bool = False, login: Login = ANYBODY,
-                 issuer: str = "jitsi", audience: str = "jitsi"):
-        self.issuer, self.audience = issuer, audience
+                 issuer: str = "jitsi", audience: str = "jitsi", expired: str = ""):
+        self.issuer, self.audience, self.expired = issuer, audience, expired
         self.policy, self.guests = policy, guests
         # Nobody: the check then only looks.
         self.login: Login | None = login if login or policy == "anonymous" else None
@@ -141,7 +147,11 @@ class Check:
             for (name, layer, hint), work in zip(STEPS, works):
                 started = time.monotonic()
                 try:
-                    step = Step(name, True, 0, SKIPPED if self.login is None and name in INSIDE else work())
+                    if self.login is None and name in INSIDE:
+                        raise Skip(SKIPPED)
+                    step = Step(name, True, 0, work())
+                except Skip as reason:
+                    step = Step(name, True, 0, str(reason), skipped=True)
                 except (StepError, XmppError, OSError) as error:
                     step = Step(name, False, 0, explain(error), layer, hint)
                 step = step._replace(seconds=round(time.monotonic() - started, 3))
@@ -288,7 +298,7 @@ class Check:
         services = self.sessions[1].services(self.timeout, self.domain)
         wanted = [service for service in services or [] if service.get("type") in ("turn", "turns")]
         if not wanted:
-            return "skipped, Prosody tells of no TURN server"
+            raise Skip("Prosody tells of no TURN server")
         good: dict[str, list[str]] = {}
         bad = []
         for service in wanted:
@@ -320,6 +330,9 @@ class Check:
             token = forged_token(self.domain, self.issuer, self.audience)
             self.refused("a token that nobody signed", lambda: self.stranger(self.open(WebSocketSession, login=Login(token=token))))
             said.append("a forged token")
+            if self.expired:
+                self.refused("a token that has expired", lambda: self.stranger(self.open(WebSocketSession, login=Login(token=self.expired))))
+                said.append("an expired one")
         else:
             nobody = Login("campus-check-" + uuid.uuid4().hex[:8], uuid.uuid4().hex)
             self.refused("a made-up account", lambda: self.stranger(self.open(WebSocketSession, login=nobody)))
@@ -422,16 +435,25 @@ def table(steps: t.Sequence[Step]) -> list[str]:
     """The steps as lines of a table.
 
     >>> table([Step("tls", True, 0.0123, "fine")])[1]
-    'tls                 ok        12 ms  fine'
+    'tls                 ok         12 ms  fine'
     """
-    lines = [f"{'step':<19} {'result':<6} {'time':>8}  what was seen"]
-    lines += [f"{s.name:<19} {'ok' if s.ok else 'FAILED':<6} {s.seconds * 1000:>5.0f} ms  {s.detail}" for s in steps]
+    lines = [f"{'step':<19} {'result':<7} {'time':>8}  what was seen"]
+    lines += [f"{s.name:<19} {'skipped' if s.skipped else 'ok' if s.ok else 'FAILED':<7} {s.seconds * 1000:>5.0f} ms  {s.detail}" for s in steps]
     return lines
 
 
 def verdict(domain: str, steps: t.Sequence[Step]) -> str:
-    """One sentence."""
+    """One sentence, in which a step that was skipped has not passed.
+
+    >>> verdict("x.edu", [Step("tls", True, 1.5, "fine"), Step("join", True, 0, "nobody", skipped=True)])
+    'No conference was held on x.edu (nobody); the other steps are fine: 1 in 1.5 s.'
+    """
     last = steps[-1]
-    if last.ok:
-        return f"A conference on {domain} works: {len(steps)} steps in {sum(s.seconds for s in steps):.1f} s."
-    return f"A conference on {domain} does not work: {last.layer} is at fault at the step `{last.name}` ({last.detail}). Usually {last.hint}."
+    passed, seconds = [s for s in steps if s.ok and not s.skipped], sum(s.seconds for s in steps)
+    if not last.ok:
+        return f"A conference on {domain} does not work: {last.layer} is at fault at the step `{last.name}` ({last.detail}). Usually {last.hint}."
+    missing = next((s for s in steps if s.skipped and s.name == "join"), None)
+    if missing:
+        return f"No conference was held on {domain} ({missing.detail}); the other steps are fine: {len(passed)} in {seconds:.1f} s."
+    skipped = ", ".join(s.name for s in steps if s.skipped)
+    return f"A conference on {domain} works: {len(passed)} steps in {seconds:.1f} s" + (f"; skipped: {skipped}." if skipped else ".")

@@ -84,6 +84,10 @@ options:
     description: For whom tokens must be; what a forged one says.
     type: str
     default: jitsi
+  expired_token:
+    description: A token that was good once, and must be refused. Without it that is not tried.
+    type: str
+    default: ''
   timeout:
     description: How many seconds a step may take to get an answer.
     type: int
@@ -109,7 +113,10 @@ steps:
       description: The step.
       type: str
     ok:
-      description: Whether it worked.
+      description: Whether nothing is wrong.
+      type: bool
+    skipped:
+      description: Whether there was nothing to try. It then does not count as passed in RV(msg).
       type: bool
     seconds:
       description: How long it took.
@@ -157,6 +164,7 @@ def main() -> None:
             "token": {"type": "str", "default": "", "no_log": True},
             "issuer": {"type": "str", "default": "jitsi"},
             "audience": {"type": "str", "default": "jitsi"},
+            "expired_token": {"type": "str", "default": "", "no_log": True},
             "timeout": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
@@ -164,7 +172,8 @@ def main() -> None:
     params = module.params
     check = Check(params["domain"], port=params["port"], address=params["address"], fallback=params["fallback"], ca=params["ca"],
                   timeout=params["timeout"], hosts=params["hosts"], policy=params["policy"], guests=params["guests"],
-                  login=Login(params["user"], params["password"], params["token"]), issuer=params["issuer"], audience=params["audience"])
+                  login=Login(params["user"], params["password"], params["token"]), issuer=params["issuer"], audience=params["audience"],
+                  expired=params["expired_token"])
     steps = check.run()
     result = {
         "changed": False,

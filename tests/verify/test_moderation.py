@@ -48,7 +48,7 @@ def with_account(modes, user):
 # --- tokens --------------------------------------------------------------------------------------------------------
 
 
-def test_whoever_has_a_token_moderates(tokens):
+def test_who_can_do_what_when_everybody_with_a_token_moderates(tokens):
     """`authenticated`, with guests: Jitsi's own way of it, without the hole that it has."""
     one = with_token(tokens.site)
     tokens.lead("jwt-guests-authenticated-lobby_on-breakout", one)
