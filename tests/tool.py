@@ -281,6 +281,7 @@ def docs(check: bool) -> None:
 TOPOLOGIES = {
     "One host": {"jitsi": ["meet"]},
     "One host, with TURN": {"jitsi": ["meet"], "jitsi_coturn": ["meet"]},
+    "A gateway to telephones on a host of its own": {"jitsi": ["meet", "phones"], "jitsi_jigasi": ["phones"]},
     "Several hosts": {"jitsi": ["core", "web", "bridge1", "bridge2"], "jitsi_prosody": ["core"], "jitsi_jicofo": ["core"],
                       "jitsi_nginx_meet": ["web"], "jitsi_jvb": ["bridge1", "bridge2"]},
     "Several hosts, with TURN on one of its own": {"jitsi": ["core", "web", "bridge1", "turn"], "jitsi_prosody": ["core"], "jitsi_jicofo": ["core"],

@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.path import unfrackpath
 
-from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _jwt, _pki, _validate
+from ansible_collections.campus.jitsi.plugins.plugin_utils import _firewall, _jwt, _pki, _telephony, _validate
 from ansible_collections.campus.jitsi.plugins.plugin_utils._secrets import HAS_CRYPTOGRAPHY, VAULT_HEADER
 from ansible_collections.campus.jitsi.plugins.plugin_utils._topology import place_roles
 
@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
         known = known_variables()
         variables, broken = {}, []
         for name in sorted(task_vars):
-            if not name.startswith(("jitsi_", "prosody_", "jicofo_", "jvb_", "nginx_meet_", "coturn_")):
+            if not name.startswith(("jitsi_", "prosody_", "jicofo_", "jvb_", "nginx_meet_", "coturn_", "jigasi_")):
                 continue
             if name in known or name.startswith("jitsi_"):
                 try:
@@ -104,6 +104,7 @@ class ActionModule(ActionBase):
             *_validate.room_problems(variables),
             *self._shared_port_problems(task_vars, variables),
             *_firewall.problems(variables),
+            *self._telephony_problems(task_vars, variables),
         ]
 
     def _place_problems(self, task_vars) -> list[str]:
@@ -138,6 +139,22 @@ class ActionModule(ActionBase):
             return []  # said by _place_problems
         problem = _validate.shared_port_problem(variables, task_vars.get("inventory_hostname", ""), placed["nginx_meet"], placed["coturn"])
         return [problem] if problem else []
+
+    def _telephony_problems(self, task_vars, variables) -> list[str]:
+        """What is wrong with telephones."""
+        host, groups = task_vars.get("inventory_hostname", ""), task_vars.get("groups") or {}
+        try:
+            bridges = place_roles(groups)["jvb"]
+        except ValueError:
+            bridges = []  # said by _place_problems
+        found = _telephony.problems(variables, host, groups.get("jitsi_jigasi") or [], bridges)
+        path = variables.get("jigasi_sip_ca_file")
+        try:
+            problem = _pki.authorities_problem(self._read(path)) if path else None
+        except (OSError, AnsibleError, UnicodeDecodeError) as error:
+            return [*found, f"`jigasi_sip_ca_file`: {path} cannot be read ({getattr(error, 'strerror', None) or error})."]
+        return found + ([f"`jigasi_sip_ca_file`: {path} {problem}: give the PEM file of the authority that signed the registrar's certificate."]
+                        if problem else [])
 
     def _web_hosts(self, task_vars) -> list[str]:
         try:

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.campus.jitsi.plugins.plugin_utils._headers import to_csp, to_permissions_policy
 from ansible_collections.campus.jitsi.plugins.plugin_utils._merge import merge_config
 from ansible_collections.campus.jitsi.plugins.plugin_utils._peers import peer_ranges
-from ansible_collections.campus.jitsi.plugins.plugin_utils._render import to_hocon, to_js, to_prosody, to_systemd, to_turnserver
+from ansible_collections.campus.jitsi.plugins.plugin_utils._render import to_hocon, to_js, to_properties, to_prosody, to_systemd, to_turnserver
 
 #: Keys whose values are secrets, in any of the components' languages.
 _SECRET_KEY = re.compile(r"pass(word|wd|phrase)?$|secrets?$|token$|api[_-]?key$|private[_-]?key$", re.IGNORECASE)
@@ -51,6 +51,6 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Names and functions."""
-        functions = (merge_config, to_hocon, to_js, to_prosody, to_systemd, to_turnserver, sensitive_values, to_csp, to_permissions_policy,
+        functions = (merge_config, to_hocon, to_js, to_properties, to_prosody, to_systemd, to_turnserver, sensitive_values, to_csp, to_permissions_policy,
                      peer_ranges)
         return {function.__name__: _filter(function) for function in functions}

@@ -15,6 +15,7 @@ NOBODY = "nobody"
 MONITORING = "monitoring"
 ADMINISTRATORS = "administrators"
 PROXIES = "proxies"
+TELEPHONY = "telephony"
 
 
 class Port(t.NamedTuple):
@@ -46,6 +47,9 @@ VARIABLES: dict[str, t.Any] = {
     "coturn_min_port": 49152,
     "coturn_max_port": 65535,
     "coturn_tls_443": "true",
+    "jigasi_max_port": 20199,
+    "jigasi_min_port": 20000,
+    "jigasi_sip_sources": [],
     "jitsi_tls_source": "self_signed",
     "jitsi_acme_challenge": "http",
     "nginx_meet_behind_proxy": False,
@@ -71,6 +75,11 @@ PORTS = (
     Port("coturn", "5349", "tcp", (EVERYBODY,), "TURN over TLS", "turnserver"),
     Port("coturn", "443", "tcp", (EVERYBODY,), "TURN over TLS, where nothing else is let out", "turnserver", alone="nginx_meet",
          when=(("coturn_tls_443", "true"),)),
+    # Two for each of the five accounts that a host may have.
+    Port("jigasi", "5060-5069", "udp", (TELEPHONY,), "SIP over UDP, from registrars and exchanges", "jigasi"),
+    Port("jigasi", "5060-5069", "tcp", (TELEPHONY,), "SIP over TCP and TLS, from registrars and exchanges", "jigasi"),
+    Port("jigasi", "{jigasi_min_port}-{jigasi_max_port}", "udp", (TELEPHONY,), "voices of telephones", "jigasi"),
+    Port("jigasi", "8788-8797", "tcp", (MONITORING,), "health and metrics, one for each account", "jigasi"),
     # An additional listener of coturn, which 5349 is beside 443, is there for UDP, too, and nothing takes that away.
     Port("coturn", "5349", "udp", (EVERYBODY,), "STUN and TURN, which comes with TLS on 5349", "turnserver", alone="nginx_meet",
          when=(("coturn_tls_443", "true"),)),

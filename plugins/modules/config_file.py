@@ -17,6 +17,8 @@ description:
   - With O(format=prosody), Prosody's own parser loads the file, and a module that no plugin path holds is named.
   - With O(format=nginx), C(nginx -t) runs over the whole configuration with the new file in its place, in a mount
     namespace of its own, so that a running nginx never sees a file that was not accepted.
+  - With O(format=properties), the file is read as C(java.util.Properties) does, and a key that is not in O(known_keys) is named with the
+    nearest one.
   - With O(format=turnserver), coturn's own program reads the file as its user, in a network namespace without addresses, where
     it stops before it would serve; an option that it does not know is named with the nearest one of its help.
   - With O(format=systemd), C(systemd-analyze verify) reads the drop-in of a unit, and O(trial) runs confined as the drop-in says.
@@ -42,7 +44,7 @@ options:
   format:
     description: What it is, and so how it is checked. V(text) is not checked.
     type: str
-    choices: [hocon, prosody, nginx, turnserver, systemd, text]
+    choices: [hocon, properties, prosody, nginx, turnserver, systemd, text]
     default: text
   trial:
     description: For O(format=systemd), a command that must succeed with what the drop-in allows.
@@ -60,8 +62,8 @@ options:
     default: []
   known_keys:
     description:
-      - For O(format=hocon), keys that the program reads without listing them there. V(*) stands for any name, V([]) for
-        the elements of a list and V(.**) at the end for anything below.
+      - For O(format=hocon), keys that the program reads without listing them there, and for O(format=properties) all that it reads.
+        V(*) stands for any name, V([]) for the elements of a list and V(.**) at the end for anything below.
     type: list
     elements: str
     default: []
@@ -131,7 +133,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.campus.jitsi.plugins.module_utils import _hocon, _hocon_keys, _prosody, _turnserver
+from ansible_collections.campus.jitsi.plugins.module_utils import _hocon, _hocon_keys, _properties, _prosody, _turnserver
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean
 
 NGINX = "/etc/nginx"
@@ -158,6 +160,18 @@ def check_hocon(module: AnsibleModule, content: str) -> list[str]:
             raise Unchecked(str(error)) from error
         raise Refused(str(error)) from error
     return _hocon_keys.unknown_keys(data, reference, params["known_keys"]) if references else []
+
+
+def check_properties(module: AnsibleModule, content: str) -> list[str]:
+    """The keys that nobody would read. A key that is there twice is refused: Java takes the last without a word."""
+    try:
+        keys = [name for name, _value in _properties.parse(content)]
+    except ValueError as error:
+        raise Refused(f"is refused by java.util.Properties: {error}") from error
+    twice = sorted({name for name in keys if keys.count(name) > 1})
+    if twice:
+        raise Refused(f"has `{twice[0]}` twice")
+    return _properties.unknown_keys(keys, module.params["known_keys"])
 
 
 def check_prosody(module: AnsibleModule, content: str) -> list[str]:
@@ -277,6 +291,7 @@ def directives(content: str) -> list[str]:
 
 CHECKS: dict[str, t.Callable[[AnsibleModule, str], list[str]]] = {
     "hocon": check_hocon,
+    "properties": check_properties,
     "prosody": check_prosody,
     "nginx": check_nginx,
     "turnserver": check_turnserver,
@@ -295,6 +310,8 @@ NAMED_SECRET = re.compile(
 )
 #: The same as coturn writes it.
 TURN_SECRET = re.compile(r"(?m)^((?:static-auth-secret|user|cli-password|pkey-pwd|[a-z-]*userdb|redis-statsdb)=)(.+)$")
+#: The same as Java's properties have it. Encoded (base64) it is as much of a secret.
+PROPERTY_SECRET = re.compile(r"(?im)^((?:[^\s=:]+\.)?(?:[a-z]+_)*(?:pass|password|token|private_key|subscription_key)=)(.+)$")
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 
 
@@ -315,6 +332,7 @@ def redact(text: str, sensitive: t.Iterable[str]) -> str:
             if form:
                 text = text.replace(form, "********")
     text = NAMED_SECRET.sub(lambda match: match[1] + ('"********"' if match[2] == "********" else '"(another secret)"'), text)
+    text = PROPERTY_SECRET.sub(lambda match: match[1] + ("********" if match[2] == "********" else "(another secret)"), text)
     text = TURN_SECRET.sub(lambda match: match[1] + ("********" if match[2] == "********" else "(another secret)"), text)
     return PRIVATE_KEY.sub("(another private key)", text)
 
@@ -341,7 +359,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "content": {"type": "str", "required": True, "no_log": True},
-            "format": {"type": "str", "choices": ["hocon", "prosody", "nginx", "turnserver", "systemd", "text"], "default": "text"},
+            "format": {"type": "str", "choices": ["hocon", "properties", "prosody", "nginx", "turnserver", "systemd", "text"], "default": "text"},
             "trial": {"type": "list", "elements": "str", "default": []},
             "trial_hint": {"type": "str", "default": "allow what it needs"},
             "jars": {"type": "list", "elements": "str", "default": []},

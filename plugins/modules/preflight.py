@@ -48,6 +48,10 @@ options:
     description: Whether the C(stream) block of nginx is ours.
     type: bool
     default: true
+  conference_mapper:
+    description: The URL of a conference mapper, which must answer, for hosts with the role nginx_meet.
+    type: str
+    default: ''
   ssh_sources:
     description: The addresses and networks from which SSH will be possible. This run must come from one of them.
     type: list
@@ -93,7 +97,7 @@ import urllib.error
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.campus.jitsi.plugins.module_utils import _nginx, _ports, _sockets
+from ansible_collections.campus.jitsi.plugins.module_utils import _nginx, _ports, _sockets, _telephony
 
 FIREWALL = "/etc/campus.jitsi/firewall.nft"
 
@@ -220,6 +224,18 @@ def front_problems(host: str, domain: str, listening: t.Mapping[tuple[str, int],
     return found
 
 
+def mapper_problems(host: str, url: str, domain: str) -> list[str]:
+    """One sentence when the conference mapper does not answer this host as one does."""
+    try:
+        answer = open_url(f"{url}?conference=campus-jitsi-check@conference.{domain}", timeout=10, use_proxy=False)
+        problem = _telephony.mapper_problem(answer.status, answer.read(65536).decode("utf-8", "replace"))
+    except urllib.error.HTTPError as error:
+        problem = _telephony.mapper_problem(error.code, "")
+    except OSError as error:
+        problem = f"cannot be read ({getattr(error, 'reason', error)})"
+    return [f"{host}: `nginx_meet_conference_mapper_url`: {url} {problem}: it must answer as Jitsi's conference mapper does."] if problem else []
+
+
 def memory_mb() -> int:
     with open("/proc/meminfo", encoding="ascii") as handle:
         return int(re.search(r"MemTotal:\s+(\d+) kB", handle.read()).group(1)) // 1024  # type: ignore[union-attr]
@@ -236,6 +252,7 @@ def main() -> None:
             "tls_routes": {"type": "list", "elements": "dict", "default": []},
             "stream_block": {"type": "bool", "default": True},
             "ssh_sources": {"type": "list", "elements": "str", "default": []},
+            "conference_mapper": {"type": "str", "default": ""},
             "variables": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
@@ -244,6 +261,8 @@ def main() -> None:
     problems = port_problems(host, params["roles"], listening, params["variables"])
     if "nginx_meet" in params["roles"] and params["tls_routes"]:
         problems += front_problems(host, params["domain"], listening, params["stream_block"])
+    if "nginx_meet" in params["roles"] and params["conference_mapper"]:
+        problems += mapper_problems(host, params["conference_mapper"], params["domain"])
     problems += [*ssh_problems(host, _sockets.ssh_connection(), params["ssh_sources"]), *pin_problems(module)]
     module.exit_json(changed=False, problems=problems, firewall=os.path.exists(FIREWALL), ansible_facts={"memtotal_mb": memory_mb()})
 

@@ -62,13 +62,13 @@ options:
     type: dict
     suboptions:
       start:
-        description: URL to which a POST starts the drain.
+        description: URL to which a POST starts the drain. Without it, the service takes new users while the last ones are waited for.
         type: str
-        required: true
+        default: ''
       undo:
         description: URL to which a POST ends it, when the wait was in vain.
         type: str
-        required: true
+        default: ''
       metrics:
         description: URL of Prometheus metrics.
         type: str
@@ -237,13 +237,14 @@ def drain(module: AnsibleModule) -> None:
                              f"Make it say so, or run `systemctl restart {module.params['name']}` when it may be cut off.")
     if not using:
         return
-    if not post(how["start"]):
+    if how["start"] and not post(how["start"]):
         module.fail_json(msg=f"{module.params['name']} has {using:.0f} users and does not take the drain at {how['start']}; "
                              "it was not restarted.")
     end = time.monotonic() + how["timeout"]
     while using:
         if time.monotonic() > end:
-            post(how["undo"])
+            if how["undo"]:
+                post(how["undo"])
             module.fail_json(
                 msg=f"{module.params['name']} still has {using:.0f} users after {how['timeout']} s; it takes new ones again "
                     "and runs with what it was started with. Run this again at a quieter time, or raise the drain timeout."
@@ -295,8 +296,8 @@ def main() -> None:
             "drain": {
                 "type": "dict",
                 "options": {
-                    "start": {"type": "str", "required": True},
-                    "undo": {"type": "str", "required": True},
+                    "start": {"type": "str", "default": ""},
+                    "undo": {"type": "str", "default": ""},
                     "metrics": {"type": "str", "required": True},
                     "metric": {"type": "str", "required": True},
                     "timeout": {"type": "int", "default": 3600},

@@ -220,9 +220,10 @@ def named_sources(ssh_sources: t.Sequence[str], monitoring: t.Sequence[str], var
     """Addresses and networks by the word of the table of ports that stands for them.
 
     >>> named_sources([], ["192.0.2.9"], {"nginx_meet_trusted_proxies": ["192.0.2.10"]})
-    {'administrators': [], 'monitoring': ['192.0.2.9'], 'proxies': ['192.0.2.10']}
+    {'administrators': [], 'monitoring': ['192.0.2.9'], 'proxies': ['192.0.2.10'], 'telephony': []}
     """
-    return {_ports.ADMINISTRATORS: ssh_sources, _ports.MONITORING: monitoring, _ports.PROXIES: (variables or {}).get("nginx_meet_trusted_proxies") or []}
+    return {_ports.ADMINISTRATORS: ssh_sources, _ports.MONITORING: monitoring, _ports.PROXIES: (variables or {}).get("nginx_meet_trusted_proxies") or [],
+            _ports.TELEPHONY: (variables or {}).get("jigasi_sip_sources") or []}
 
 
 def allowed(row: _ports.Port, host: str, placed: t.Mapping[str, t.Sequence[str]], addresses: t.Mapping[str, t.Sequence[str]],

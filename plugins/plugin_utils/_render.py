@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Data to the languages of the configuration files: HOCON, Lua, JavaScript, coturn's and systemd's. Pure functions.
+"""Data to the languages of the configuration files: HOCON, Lua, JavaScript, Java's properties, coturn's and systemd's. Pure functions.
 
 Each takes plain data (dictionaries, lists, strings, numbers, booleans) and returns text from which that language's
 own parser reads the same data back, whatever the strings hold. What cannot be expressed raises :class:`ValueError`
@@ -24,6 +24,10 @@ LUA_RESERVED = frozenset(
 PROSODY_RESERVED = frozenset({"VirtualHost", "Host", "Component", "Include", "RunScript", "FileContents", "FileLine",
                               "FileLines", "FileSecret", "Credential", "Secret", "ENV"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+#: What java.util.Properties takes for something else in a key and in a value. Beyond ASCII it depends on how the file is opened.
+_PROPERTY_KEY = re.compile(r"[\\=:#!\s]|[^ -~]")
+_PROPERTY_VALUE = re.compile(r"\\|\A[ \t\f]|[^ -~]")
+_PROPERTY_NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 _SYSTEMD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
 #: `include` has a meaning of its own where a key may be.
 _HOCON_PLAIN_KEY = re.compile(r"(?!include\Z)[A-Za-z][A-Za-z0-9_-]*\Z")
@@ -236,6 +240,48 @@ def _turnserver_lines(name: t.Any, value: t.Any) -> t.Iterator[str]:
         if len(f"{name}={text}".encode()) > _TURNSERVER_LONGEST:
             _refuse(path, f"is longer than the {_TURNSERVER_LONGEST} bytes of a line of turnserver.conf")
         yield f"{name}={text}\n"
+
+
+def to_properties(config: t.Mapping[str, t.Any]) -> str:
+    """Render a file of java.util.Properties, as jigasi reads its settings: one ``key=value`` a line.
+
+    Keys are whole: the dots in them are no structure. A switch is ``true`` or ``false``, and a list is written as JSON, which is what
+    jigasi reads a list from.
+
+    >>> print(to_properties({"a.b": True, "c d": " x\\\\y", "e": ["f"]}), end="")
+    a.b=true
+    c\\ d=\\ x\\\\y
+    e=["f"]
+    """
+    _need_mapping(config, "A file of properties")
+    lines = []
+    for name, value in config.items():
+        if not isinstance(name, str) or not name:
+            _refuse((name,), "is no text key")
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        elif isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                _json(item, (name, index))
+            value = json.dumps(value, ensure_ascii=False)
+        elif isinstance(value, (int, float)):
+            value = _json(value, (name,))
+        elif not isinstance(value, str):
+            _refuse((name,), f"is {_kind(value)}, which a file of properties cannot hold; remove the key with `{name}-:` instead")
+        _encodable(name, (name,))
+        _encodable(value, (name,))
+        lines.append(f"{_PROPERTY_KEY.sub(_property_escape, name)}={_PROPERTY_VALUE.sub(_property_escape, value)}\n")
+    return "".join(lines)
+
+
+def _property_escape(match: re.Match[str]) -> str:
+    character = match.group()
+    if character in _PROPERTY_NAMED:
+        return _PROPERTY_NAMED[character]
+    if " " <= character <= "~":
+        return "\\" + character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[index] * 256 + units[index + 1]:04x}" for index in range(0, len(units), 2))
 
 
 def to_systemd(unit: t.Mapping[str, t.Any]) -> str:

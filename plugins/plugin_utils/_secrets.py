@@ -37,6 +37,7 @@ VAULT_HEADER = b"$ANSIBLE_VAULT;"
 LABELS = {
     "xmpp/focus": "password",
     "xmpp/jvb/{jvb}": "password",
+    "xmpp/jigasi/{jigasi}": "password",
     "tls/ca": "key",
     "tls/prosody": "key",
     "tls/web": "key",

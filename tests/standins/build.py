@@ -153,7 +153,7 @@ def add_jars(spec: dict, root: Path, classes: Path, libraries: list[Path], versi
     """Put the jars of one Java package below its home folder."""
     home = root / spec["home"]
     shown = version.rsplit("-", 1)[0]
-    defaults = load_json(HERE / "data" / spec["defaults"])
+    defaults = load_json(HERE / "data" / spec["defaults"]) if "defaults" in spec else {"jars": {}, "only_in_release_2": {}}
     names = sorted(set(spec["classes"]) | set(defaults["jars"]))
     for name in names:
         manifest = ["Manifest-Version: 1.0", f"Implementation-Title: {spec['title']}",

@@ -67,7 +67,7 @@ def test_secrets_are_kept_out_of_logs(role):
 def test_a_role_has_its_shape(role):
     """One shape for every role, so that who knows one finds his way in all. The contract deploys nothing."""
     phases = {"main", "validate"} if role == "jitsi" else {"main", "install", "configure", "service"}
-    assert {path.stem for path in (CHECKOUT / "roles" / role / "tasks").glob("*.yml")} - {"acme", "directory"} == phases
+    assert {path.stem for path in (CHECKOUT / "roles" / role / "tasks").glob("*.yml")} - {"acme", "check", "directory"} == phases
     for name in ("defaults/main.yml", "meta/main.yml", "README.md"):
         assert (CHECKOUT / "roles" / role / name).is_file(), name
     # One file, or a folder of them in a large role.
@@ -86,7 +86,7 @@ def test_what_a_document_names_is_there(document):
     assert set(re.findall(r"`make ([a-z-]+)`", text)) <= targets
     known = {name for role in ROLES for name in read(role, "defaults/main.yml")}
     groups = {f"jitsi_{role}" for role in (*ROLES, "jibri", "jigasi", "coturn")}
-    named = set(re.findall(r"(?<![\w./-])(?:jitsi|prosody|jicofo|jvb|nginx_meet|coturn)_[a-z_]+(?![\w/*])", text))
+    named = set(re.findall(r"(?<![\w./-])(?:jitsi|prosody|jicofo|jvb|nginx_meet|coturn|jigasi)_[a-z_]+(?![\w/*])", text))
     metrics = {name for name in named if name.startswith("jitsi_jvb_")}
     assert named - known - groups - metrics - {"prosody_account", "jicofo_log", "jitsi_meet", "nginx_meet_"} == set()
 

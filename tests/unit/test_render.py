@@ -10,12 +10,14 @@ import shutil
 import subprocess
 
 import pytest
+from ansible_collections.campus.jitsi.plugins.module_utils import _properties
 from ansible_collections.campus.jitsi.plugins.plugin_utils._render import (
     JS_MAX_SAFE_INTEGER,
     PROSODY_RESERVED,
     to_hocon,
     to_js,
     to_lua,
+    to_properties,
     to_prosody,
     to_systemd,
     to_turnserver,
@@ -285,3 +287,77 @@ def test_coturn_reads_it_back_or_it_is_refused(config):
         for item in value if isinstance(value, list) else [value]:
             expected += [(name, True)] if item is True else [] if item is False else [(name, str(item))]
     assert turnserver_reads(text) == expected
+
+
+# --- Java's properties ---------------------------------------------------------------------------------------------
+
+# What is one character to Python and two to Java is one to people.
+PROPERTY_VALUE = TEXT | st.booleans() | st.integers() | st.lists(TEXT, max_size=3)
+PROPERTIES = st.dictionaries(KEY, PROPERTY_VALUE, max_size=6)
+
+
+def property_text(value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
+
+
+@settings(SLOW, max_examples=5)
+@given(st.lists(PROPERTIES, min_size=10, max_size=20))
+def test_java_reads_properties_back(documents):
+    rendered = [to_properties(document) for document in documents]
+    assert all(text.isascii() for text in rendered)
+    for document, seen in zip(documents, read_back(["java", str(HERE / "PropertiesRoundTrip.java")], rendered)):
+        assert seen == {name: property_text(value) for name, value in document.items()}
+
+
+@given(PROPERTIES)
+def test_our_own_reader_of_properties_agrees_with_java(document):
+    assert _properties.parse(to_properties(document)) == [(name, property_text(value)) for name, value in document.items()]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("a=b", [("a", "b")]),
+        ("  a : b ", [("a", "b ")]),
+        ("a b", [("a", "b")]),
+        ("a", [("a", "")]),
+        ("! note\n\n#x=y\na=1\\\n  2\nb=3", [("a", "12"), ("b", "3")]),
+        ("a\\=b=c=d", [("a=b", "c=d")]),
+        ("a=\\u00e9\\q", [("a", "éq")]),
+        ("a=1\na=2", [("a", "1"), ("a", "2")]),
+        ("a=x\\", [("a", "x")]),
+    ],
+)
+def test_properties_as_people_write_them(text, read):
+    assert _properties.parse(text) == read
+
+
+def test_properties_that_java_refuses():
+    with pytest.raises(ValueError, match="line 2: Java refuses"):
+        _properties.parse("a=b\nc=\\u12")
+
+
+@pytest.mark.parametrize(("config", "said"), [({"": 1}, "is no text key"), ({"a": None}, "remove the key with `a-:`"), ({"a": {"b": 1}}, "of type dict"),
+                                              ({"a": ["\ud800"]}, "`a.0` holds half"), ({1: 2}, "`1` is no text key")])
+def test_what_no_property_can_say(config, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        to_properties(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("a.acc1.PASSWORD", ""),
+        ("a.acc1", ""),
+        ("a.acc1.Encodings.opus/48000", ""),
+        ("t.anything.at.all", ""),
+        ("a.b.c", "nobody reads this key"),
+        ("a.acc1.PASSWROD", "did you mean `a.acc1.PASSWORD`?"),
+        ("xa.acc1.PASSWORD", "nobody reads this key"),
+    ],
+)
+def test_keys_of_properties_that_nobody_reads(key, said):
+    found = _properties.unknown_keys([key], ["a.*", "a.*.PASSWORD", "a.*.Encodings.*", "t.**"])
+    assert bool(found) == bool(said) and said in "".join(found)

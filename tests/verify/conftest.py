@@ -81,7 +81,7 @@ class Site:
     @property
     def roles(self) -> list[str]:
         """The roles that some host has."""
-        return [*UNITS, *(role for role in ("coturn",) if role not in UNITS and self.groups.get(f"jitsi_{role}"))]
+        return [*UNITS, *(role for role in ("coturn", "jigasi") if role not in UNITS and self.groups.get(f"jitsi_{role}"))]
 
     def address(self, name: str) -> str:
         return self.hosts[name]["ansible_host"]

@@ -30,6 +30,9 @@ def needed(site, name: str, generation: int) -> dict[str, set[str]]:
         files["/etc/jitsi/jicofo/jicofo.conf"] = {f"xmpp/focus@{generation}"}
     if "jvb" in roles:
         files["/etc/jitsi/videobridge/jvb.conf"] = {f"xmpp/jvb/{name}@{generation}"}
+    if "jigasi" in roles:
+        for path in ("", "secure/"):
+            files[f"/etc/jitsi/jigasi/{path}sip-communicator.properties"] = {f"xmpp/jigasi/{name}@{generation}"}
     if "nginx_meet" in roles:
         files[f"/etc/jitsi/meet/{site.domain}.key"] = {f"tls/web@{generation}"}
     return files

@@ -10,7 +10,7 @@ import pytest
 from conftest import JSON, UNITS, settled, works
 
 #: Services by role, those of optional roles among them.
-SERVICES = {**UNITS, "coturn": "coturn"}
+SERVICES = {**UNITS, "coturn": "coturn", "jigasi": "jigasi"}
 
 
 @pytest.fixture(params=SERVICES)
@@ -43,7 +43,7 @@ def test_what_breaks_into_a_service_changes_nothing_of_the_host(site, role):
     places = ("/etc", "/usr/bin", "/usr/share", "/var/lib/dpkg", "/var/cache/apt", "/root")
     script = 'for f in "$@"; do if touch "$f/campus.test" 2>/dev/null; then rm "$f/campus.test"; echo "$f"; fi; done'
     writable = {"prosody": "/var/log/prosody", "jicofo": "/var/log/jitsi", "jvb": "/var/log/jitsi", "nginx_meet": "/var/log/nginx",
-                "coturn": "/var/lib/turn"}[role]
+                "coturn": "/var/lib/turn", "jigasi": "/var/log/jitsi"}[role]
     for name in site.of(role):
         host = site.host(name)
         allowed = {"/var/cache/apt"} if role == "nginx_meet" else set()
@@ -66,7 +66,7 @@ def test_the_bridge_unpacks_native_libraries_where_they_can_be_run(site):
 
 def test_the_kernel_holds_the_process_to_it(site, role):
     """No new privileges, a filter of system calls, and no capability but what the program is there for."""
-    ours = {"prosody": 0, "jicofo": 0, "jvb": 1 << 10, "coturn": 1 << 10}
+    ours = {"prosody": 0, "jicofo": 0, "jvb": 1 << 10, "coturn": 1 << 10, "jigasi": 0}
     for name in site.of(role):
         have = status(site.host(name), SERVICES[role])
         assert (have["NoNewPrivs"], have["Seccomp"]) == ("1", "2"), name

@@ -11,6 +11,7 @@ import org.jivesoftware.smack.SmackException;
 import org.jivesoftware.smack.XMPPException;
 import org.jivesoftware.smack.packet.Presence;
 import org.jivesoftware.smack.packet.PresenceBuilder;
+import org.jivesoftware.smackx.muc.MucEnterConfiguration;
 import org.jivesoftware.smackx.muc.MultiUserChat;
 import org.jivesoftware.smackx.muc.MultiUserChatException;
 import org.jivesoftware.smackx.muc.MultiUserChatManager;
@@ -31,6 +32,7 @@ public final class MucRoom {
     private final MultiUserChat muc;
     private final Map<QName, Xml> extensions = new LinkedHashMap<>();
     private PresenceListener presenceListener;
+    private String password;
     /** Stream of the link on which we joined. */
     private int stream;
 
@@ -63,6 +65,11 @@ public final class MucRoom {
         muc.addParticipantListener(listener);
     }
 
+    /** The room's own password, when it has one. Set before joining. */
+    public void setPassword(String password) {
+        this.password = password;
+    }
+
     /**
      * Creates or enters the room.
      *
@@ -74,10 +81,22 @@ public final class MucRoom {
         }
         stream = link.stream();
         try {
+            if (password != null || !extensions.isEmpty()) {
+                return muc.createOrJoin(entry()) != null;
+            }
             return muc.createOrJoin(nick) != null;
         } catch (MultiUserChatException e) {
             throw new SmackException.SmackMessageException(e.getMessage());
         }
+    }
+
+    private MucEnterConfiguration entry() {
+        MucEnterConfiguration.Builder builder = muc.getEnterConfigurationBuilder(nick).withPassword(password);
+        PresenceBuilder presence = link.connection().getStanzaFactory().buildPresenceStanza();
+        synchronized (extensions) {
+            extensions.values().forEach(presence::addExtension);
+        }
+        return builder.withPresence(presence.build()).build();
     }
 
     /**

@@ -63,6 +63,8 @@ public final class XmppLink {
         public String username;
         public String password;
         public String resource;
+        /** Logs in without an account. */
+        public boolean anonymous;
         public SecurityMode security = SecurityMode.ifpossible;
         public boolean trustAll;
         public Duration replyTimeout = Duration.ofSeconds(15);
@@ -190,7 +192,11 @@ public final class XmppLink {
                     connection.connect();
                     log.info("Connected to " + settings.host + ":" + settings.port + " for " + settings.domain);
                 }
-                if (settings.password == null) {
+                if (settings.anonymous) {
+                    if (!connection.isAuthenticated()) {
+                        connection.login();
+                    }
+                } else if (settings.password == null) {
                     log.warning("No password is configured: connected, but not logging in.");
                 } else if (!connection.isAuthenticated()) {
                     Resourcepart resource =

@@ -42,6 +42,7 @@ final class Focus implements XmppLink.Listener {
     private final XmppLink client;
     private final XmppLink service;
     private final Bridges bridges;
+    private final Gateways gateways;
     private final Jingle jingle = new Jingle();
     private final AuthSessions auth;
     private final Map<EntityBareJid, Meeting> meetings = new ConcurrentHashMap<>();
@@ -63,8 +64,8 @@ final class Focus implements XmppLink.Listener {
         for (String[] element : new String[][] {{"conference", Jingle.FOCUS_NS}, {"login-url", Jingle.FOCUS_NS},
                 {"logout", Jingle.FOCUS_NS}, {"jingle", Jingle.NS}, {"conference-modified", ColibriSession.NS},
                 {"mute", MUTE[0]}, {"mute", MUTE[1]}, {"mute", MUTE[2]},
-                // Nobody serves these two here, and Smack then says so; one that it cannot parse breaks its stream.
-                {"jibri", "http://jitsi.org/protocol/jibri"}, {"dial", "urn:xmpp:rayo:1"}}) {
+                // Nobody serves this one here, and Smack then says so; one that it cannot parse breaks its stream.
+                {"jibri", "http://jitsi.org/protocol/jibri"}, {"dial", Gateways.RAYO}, {"ref", Gateways.RAYO}}) {
             ProviderManager.addIQProvider(element[0], element[1], payload);
         }
         ProviderManager.addExtensionProvider("stats", Bridge.STATS_NS, new Xml.Provider());
@@ -74,6 +75,8 @@ final class Focus implements XmppLink.Listener {
                 ? "No dedicated Service XMPP connection configured, re-using the client XMPP connection."
                 : "Using a dedicated Service XMPP connection.");
         bridges = new Bridges(config, config.breweryOnService ? service : client);
+        gateways = config.gateways == null ? null
+                : new Gateways(config.gateways, client, org.jxmpp.jid.parts.Resourcepart.fromOrThrowUnchecked(config.client.username));
         auth = config.authType == JicofoConfig.AuthType.NONE ? null : new AuthSessions(config);
     }
 
@@ -97,6 +100,10 @@ final class Focus implements XmppLink.Listener {
         client.connection().registerIQRequestHandler(jingle);
         client.addListener(this);
         bridges.start();
+        if (gateways != null) {
+            register("dial", Gateways.RAYO, this::dial);
+            gateways.start();
+        }
         if (config.health) {
             health = new HealthCheck(config.healthInterval, config.healthTimeout, config.healthMaxDuration, false,
                     this::checkHealth);
@@ -226,6 +233,10 @@ final class Focus implements XmppLink.Listener {
         if (auth != null) {
             property(answer, "externalAuth", Boolean.toString(auth.external()));
         }
+        if (gateways != null) {
+            // What shows the client's button for telephones.
+            property(answer, "sipGatewayEnabled", "true");
+        }
         Map<String, String> properties = new LinkedHashMap<>();
         query.children("property").forEach(p -> properties.put(p.attr("name"), p.attr("value")));
         try {
@@ -292,6 +303,24 @@ final class Focus implements XmppLink.Listener {
         } else {
             meeting.mute(request, from, target, Boolean.parseBoolean(mute.text()));
         }
+    }
+
+    /** A participant wants a telephone called. Who may is asked of the room only: Prosody's modules come first. */
+    private void dial(XmlIq request) {
+        EntityBareJid room = request.getFrom() == null ? null : request.getFrom().asEntityBareJidIfPossible();
+        Meeting meeting = room == null ? null : meetings.get(room);
+        if (meeting == null) {
+            client.send(XmlIq.error(request, Condition.item_not_found, null));
+            return;
+        }
+        for (Xml header : request.payload().children("header")) {
+            if ("JvbRoomName".equals(header.attr("name")) && !room.toString().equalsIgnoreCase(header.attr("value"))) {
+                client.send(XmlIq.error(request, Condition.forbidden, null));
+                return;
+            }
+        }
+        LOG.info("Accepted jigasi request from " + request.getFrom());
+        client.send(gateways.dial(request));
     }
 
     // ---- health -------------------------------------------------------------------------------------------------

@@ -58,6 +58,9 @@ final class JicofoConfig {
     final Duration healthMaxDuration;
     final String healthRoomPrefix;
 
+    /** Where gateways to telephones are; null without. */
+    final EntityBareJid gateways;
+
     final boolean rest;
     final String restHost;
     final int restPort;
@@ -116,6 +119,8 @@ final class JicofoConfig {
         healthTimeout = conf.duration("jicofo.health.timeout");
         healthMaxDuration = conf.duration("jicofo.health.max-check-duration");
         healthRoomPrefix = conf.string("jicofo.health.room-name-prefix");
+
+        gateways = conf.has("jicofo.jigasi.brewery-jid") ? JidCreate.entityBareFrom(conf.string("jicofo.jigasi.brewery-jid")) : null;
 
         restPort = conf.integer("jicofo.rest.port");
         restHost = conf.string("jicofo.rest.host");
