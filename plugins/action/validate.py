@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
         known = known_variables()
         variables, broken = {}, []
         for name in sorted(task_vars):
-            if not name.startswith(("jitsi_", "prosody_", "jicofo_", "jvb_", "nginx_meet_", "coturn_", "jigasi_")):
+            if not name.startswith(("jitsi_", "prosody_", "jicofo_", "jvb_", "jibri_", "jigasi_", "nginx_meet_", "coturn_")):
                 continue
             if name in known or name.startswith("jitsi_"):
                 try:

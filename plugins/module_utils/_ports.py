@@ -70,6 +70,8 @@ PORTS = (
     Port("jicofo", "8888", "tcp", (MONITORING,), "requests for conferences from nginx on the same host, health and metrics", "jicofo"),
     Port("jvb", "10000", "udp", (EVERYBODY,), "media", "jitsi-videobridge"),
     Port("jvb", "8080", "tcp", (MONITORING,), "drain, health and metrics", "jitsi-videobridge"),
+    Port("jibri", "2222", "tcp", (NOBODY,), "health of the host's first recorder; that of the second is on 2223, and so on", "jibri"),
+    Port("jibri", "3333", "tcp", (NOBODY,), "the end of the first recorder; that of the second is on 3334, and so on", "jibri"),
     Port("coturn", "3478", "udp", (EVERYBODY,), "STUN and TURN", "turnserver"),
     Port("coturn", "3478", "tcp", (EVERYBODY,), "TURN over TCP", "turnserver"),
     Port("coturn", "5349", "tcp", (EVERYBODY,), "TURN over TLS", "turnserver"),

@@ -9,7 +9,7 @@ import typing as t
 #: The roles that every installation has, with how many hosts may have each.
 CORE = {"prosody": "one", "jicofo": "one", "jvb": "many", "nginx_meet": "many"}
 #: The roles that an installation has when their group has hosts.
-OPTIONAL = ("coturn", "jigasi")
+OPTIONAL = ("coturn", "jibri", "jigasi")
 GROUPS = ("prosody", "jicofo", "jvb", "jibri", "jigasi", "coturn", "nginx_meet")
 
 
@@ -21,7 +21,7 @@ def place_roles(groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, list[str]]
     when it is in ``jitsi_coturn``, too.
 
     >>> place_roles({"jitsi": ["a", "b"], "jitsi_jvb": ["b"]})
-    {'prosody': ['a'], 'jicofo': ['a'], 'jvb': ['b'], 'nginx_meet': ['a'], 'coturn': [], 'jigasi': []}
+    {'prosody': ['a'], 'jicofo': ['a'], 'jvb': ['b'], 'nginx_meet': ['a'], 'coturn': [], 'jibri': [], 'jigasi': []}
 
     :raises ValueError: a role has no host or too many; one line with one sentence for each problem
     """

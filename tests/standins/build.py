@@ -90,7 +90,7 @@ def lines_of(path: Path) -> list[str]:
 def hocon(values: dict) -> str:
     """The text of a reference.conf from flat dotted keys.
 
-    A string of the form ${a.b} is a substitution and stays unquoted. Keys become nested objects, as in upstream's
+    A string of the form ${a.b} is a substitution and stays unquoted; {"+": [...]} joins its parts. Keys become nested objects, as in upstream's
     files, so that the text is no mere list of assignments to the parsers that read it.
     """
     tree: dict = {}
@@ -103,6 +103,8 @@ def hocon(values: dict) -> str:
 
     def render(value, indent: int) -> str:
         pad = "  " * indent
+        if isinstance(value, dict) and set(value) == {"+"}:
+            return " ".join(render(child, indent) for child in value["+"])
         if isinstance(value, dict):
             lines = [f"{pad}  {name}: {render(child, indent + 1)}" for name, child in sorted(value.items())]
             return "{\n" + "\n".join(lines) + f"\n{pad}}}" if lines else "{}"
@@ -155,19 +157,25 @@ def add_jars(spec: dict, root: Path, classes: Path, libraries: list[Path], versi
     shown = version.rsplit("-", 1)[0]
     defaults = load_json(HERE / "data" / spec["defaults"]) if "defaults" in spec else {"jars": {}, "only_in_release_2": {}}
     names = sorted(set(spec["classes"]) | set(defaults["jars"]))
+    # Where upstream packs everything into one jar, so does this.
+    packed: dict[str, bytes] = {}
+    for library in libraries if spec.get("single") else ():
+        with zipfile.ZipFile(library) as archive:
+            packed.update((name, archive.read(name)) for name in archive.namelist()
+                          if not name.endswith("/") and not re.match(r"META-INF/(MANIFEST|.*[.](SF|RSA|DSA)$|versions/)|module-info", name))
     for name in names:
         manifest = ["Manifest-Version: 1.0", f"Implementation-Title: {spec['title']}",
                     f"Implementation-Version: {shown}", "X-Stand-In: campus.jitsi"]
         if name == spec["main_jar"]:
             manifest.append(f"Main-Class: {spec['main_class']}")
-        files = {"META-INF/MANIFEST.MF": "".join(line + "\r\n" for line in manifest + [""]).encode()}
+        files = {**packed, "META-INF/MANIFEST.MF": "".join(line + "\r\n" for line in manifest + [""]).encode()}
         for prefix in spec["classes"].get(name, []):
             for path in sorted((classes / prefix).rglob("*.class")):
                 files[path.relative_to(classes).as_posix()] = path.read_bytes()
         for file, text in defaults_of(defaults, name, release).items():
             files[file] = text.encode()
         write_zip(home / name, files, EPOCH)
-    for library in libraries:
+    for library in () if spec.get("single") else libraries:
         shutil.copyfile(library, home / "lib" / library.name)
 
 

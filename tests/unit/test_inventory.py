@@ -117,7 +117,7 @@ def test_the_operating_system(facts, good):
     ],
 )
 def test_who_does_what(groups, expected):
-    assert place_roles(groups) == {"coturn": [], "jigasi": [], **expected}
+    assert place_roles(groups) == {"coturn": [], "jibri": [], "jigasi": [], **expected}
 
 
 @pytest.mark.parametrize(

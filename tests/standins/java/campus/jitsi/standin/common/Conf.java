@@ -36,7 +36,7 @@ public final class Conf {
     public static Conf load() {
         Config merged = ConfigFactory.parseApplicationReplacement().orElse(ConfigFactory.empty())
                 .withFallback(ConfigFactory.parseResourcesAnySyntax("application"))
-                .withFallback(ConfigFactory.defaultReference())
+                .withFallback(ConfigFactory.defaultReferenceUnresolved())
                 .resolve();
         Conf conf = new Conf(merged);
         conf.loadLegacy();

@@ -43,6 +43,7 @@ final class Focus implements XmppLink.Listener {
     private final XmppLink service;
     private final Bridges bridges;
     private final Gateways gateways;
+    private final Recorders recorders;
     private final Jingle jingle = new Jingle();
     private final AuthSessions auth;
     private final Map<EntityBareJid, Meeting> meetings = new ConcurrentHashMap<>();
@@ -69,6 +70,7 @@ final class Focus implements XmppLink.Listener {
             ProviderManager.addIQProvider(element[0], element[1], payload);
         }
         ProviderManager.addExtensionProvider("stats", Bridge.STATS_NS, new Xml.Provider());
+        ProviderManager.addExtensionProvider("jibri-status", Recorders.NS, new Xml.Provider());
         client = link(config.client);
         service = config.service == null ? client : link(config.service);
         LOG.info(config.service == null
@@ -77,6 +79,7 @@ final class Focus implements XmppLink.Listener {
         bridges = new Bridges(config, config.breweryOnService ? service : client);
         gateways = config.gateways == null ? null
                 : new Gateways(config.gateways, client, org.jxmpp.jid.parts.Resourcepart.fromOrThrowUnchecked(config.client.username));
+        recorders = new Recorders(this, config, client);
         auth = config.authType == JicofoConfig.AuthType.NONE ? null : new AuthSessions(config);
     }
 
@@ -97,6 +100,7 @@ final class Focus implements XmppLink.Listener {
         for (String namespace : MUTE) {
             register("mute", namespace, this::mute);
         }
+        register("jibri", Recorders.NS, recorders::handle);
         client.connection().registerIQRequestHandler(jingle);
         client.addListener(this);
         bridges.start();
@@ -104,6 +108,7 @@ final class Focus implements XmppLink.Listener {
             register("dial", Gateways.RAYO, this::dial);
             gateways.start();
         }
+        recorders.start();
         if (config.health) {
             health = new HealthCheck(config.healthInterval, config.healthTimeout, config.healthMaxDuration, false,
                     this::checkHealth);
@@ -277,6 +282,7 @@ final class Focus implements XmppLink.Listener {
 
     void ended(Meeting meeting) {
         meetings.remove(meeting.room(), meeting);
+        recorders.ended(meeting);
         if (auth != null) {
             auth.ended(meeting.room());
         }
@@ -352,6 +358,10 @@ final class Focus implements XmppLink.Listener {
 
     String version() {
         return version;
+    }
+
+    Recorders recorders() {
+        return recorders;
     }
 
     XmppLink client() {

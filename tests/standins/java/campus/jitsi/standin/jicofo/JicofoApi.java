@@ -186,6 +186,6 @@ final class JicofoApi {
         focus.bridges().all().forEach(bridge -> known.put(bridge.jid.toString(), bridge.debug()));
         return Json.object("focus_manager", conferences(full),
                 "bridge_selector", Json.object("strategy", focus.config().strategy, "bridge", known),
-                "jingle_sessions", focus.jingle().count(), "standin", Version.NOTICE);
+                "jibri_detector", focus.recorders().debug(), "jingle_sessions", focus.jingle().count(), "standin", Version.NOTICE);
     }
 }

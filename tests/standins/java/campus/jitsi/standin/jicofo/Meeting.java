@@ -892,6 +892,17 @@ final class Meeting implements Bridges.Listener {
         });
     }
 
+    // ---- recorders ----------------------------------------------------------------------------------------------
+
+    boolean moderates(EntityFullJid jid) {
+        Member member = members.get(jid);
+        return member != null && member.moderator();
+    }
+
+    void show(Xml extension) {
+        seat.setExtension(extension);
+    }
+
     // ---- for people ---------------------------------------------------------------------------------------------
 
     Map<String, Object> debug() {
