@@ -46,9 +46,11 @@ def problems(found: dict[str, tuple[set[str], str]], wanted: dict[str, set[str]]
     return said
 
 
-def test_a_rotation_of_all_secrets_leaves_none_behind(parted):
+def test_a_rotation_of_all_secrets_leaves_none_behind(site):
     """With -vvv and --diff; the processes of the controller and of all hosts are looked at all along."""
-    site, secrets = parted, Secrets(parted)
+    if len(site.hosts) == 1:
+        pytest.skip("several hosts have more to leak: split and jigasi test it")
+    secrets = Secrets(site)
     # The authority is rotated with the root key only, and an issuer with what it issues.
     wish = {"jitsi_secret_generations": {label: 2 for label in secrets.labels if not label.startswith(("tls/ca", "tls/issuer/"))}}
     try:
