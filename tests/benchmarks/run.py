@@ -10,6 +10,7 @@
     very same packages on an equally fresh host.
 (b) The second run on a converged host.
 (c) 500 XMPP accounts by campus.jitsi.prosody_account; the floor is a loop of ``prosodyctl register``.
+(d) The people of a campus, 5,000, by the same module.
 
 Times of one machine say little on another, so nothing here is a test that fails: a target that is missed is written down.
 Hosts are of labs of their own and are removed at the end, also on Ctrl-C. It needs root and `tests/tool.py bootstrap test`.
@@ -45,6 +46,7 @@ import tool  # noqa: E402
 LAB = CHECKOUT / "tests" / "lab" / "lab.py"
 DOMAIN = "meet.lab.test"
 ACCOUNTS = 500
+PEOPLE = 5000
 #: The floor registers fewer and is scaled: each costs the same.
 REGISTERED = 50
 #: PBKDF2 rounds of `prosodyctl register`, and of the site, whose passwords are 32 derived characters.
@@ -339,10 +341,15 @@ def second_runs(bench: Bench, host: Host) -> list[Run]:
 
 @dataclasses.dataclass
 class Accounts:
-    """Seconds on the host by what was done, and the peak memory of all of it."""
+    """Seconds on the host by what was done, those of whole runs, and the peak memory of all of it.
+
+    :param people: on the host, with as many accounts as a campus has people, by what was done
+    """
 
     seconds: dict[str, list[float]]
     whole: list[float]
+    people: dict[str, list[float]]
+    whole_of_people: list[float]
     kib: int = 0
 
 
@@ -351,9 +358,9 @@ def accounts(bench: Bench, host: Host) -> Accounts:
     host.sh("cat > /run/campus.jitsi-python3; chmod 755 /run/campus.jitsi-python3", stdin=INTERPRETER.encode())
     playbook = bench.folder / "accounts.yml"
     playbook.write_text(PLAYBOOK % DOMAIN, encoding="utf-8")
-    result = Accounts({}, [])
+    result = Accounts({}, [], {}, [])
 
-    def reconcile(name: str, rounds: int, generation: int, expected: int, count: int = ACCOUNTS) -> None:
+    def reconcile(name: str, rounds: int, generation: int, expected: int, count: int = ACCOUNTS) -> tuple[float, float]:
         wanted = [{"jid": f"bench-{number:03}@auth.{DOMAIN}", "password": f"{generation}-of-thirty-two-characters-{number:03}"}
                   for number in range(count)]
         variables = bench.folder / "accounts.json"
@@ -366,6 +373,7 @@ def accounts(bench: Bench, host: Host) -> Accounts:
             result.seconds.setdefault(name, []).append(row["seconds"])
             result.whole.append(run.seconds)
         result.kib = max(result.kib, row["kib"])
+        return row["seconds"], run.seconds
 
     for number in range(bench.rounds):
         script = host.sh("python3 - \"$@\"", f"auth.{DOMAIN}", str(REGISTERED), stdin=REGISTER.encode())
@@ -377,7 +385,13 @@ def accounts(bench: Bench, host: Host) -> Accounts:
             reconcile(f"{prefix}nothing to do", rounds, 1, 0)
             reconcile(f"{prefix}changed", rounds, 2, 1)
             reconcile(f"{prefix}removed", rounds, 1, 1, count=0)
-        latest = ", ".join(f"{name} {values[-1]:.2f} s" for name, values in result.seconds.items())
+        for name, expected in (("created", 1), ("nothing to do", 0)):
+            seconds, whole = reconcile("", ROUNDS_OF_PROSODY, 1, expected, count=PEOPLE)
+            result.people.setdefault(name, []).append(seconds)
+            result.whole_of_people.append(whole)
+        reconcile("", ROUNDS_OF_PROSODY, 1, 1, count=0)
+        people = {f"{PEOPLE} {name}": values for name, values in result.people.items()}
+        latest = ", ".join(f"{name} {values[-1]:.2f} s" for name, values in {**result.seconds, **people}.items())
         bench.say(f"round {number + 1} of {bench.rounds}: {ACCOUNTS} accounts: {latest}")
     return result
 
@@ -400,6 +414,10 @@ def rows_of(converges: t.Sequence[Run], floors: t.Sequence[float], seconds: t.Se
     for name, values in account.seconds.items():
         if name.startswith("site: ") and name != "site: removed":
             rows.append(account_row(f"{name.removeprefix('site: ')}, {ROUNDS_OF_SITE} rounds as the site has them", values, loop, targeted=False))
+    for name, values in account.people.items():
+        times, scaled = statistics.median(values), [seconds * PEOPLE / ACCOUNTS for seconds in loop]
+        rows.append(Row(f"{PEOPLE} people of a campus, {name}", spread(values), spread(scaled), f"{statistics.median(scaled) / times:.0f} times faster",
+                        "20 s", times < 20))
     rows.append(Row("Peak memory of the module", f"{account.kib / 1024:.1f} MiB", "", "", "100 MB", account.kib * 1024 < 100e6))
     return rows
 
@@ -456,6 +474,8 @@ one round. Each is compared with a floor that was measured in the same run, by t
   Both make {ROUNDS_OF_PROSODY} rounds of PBKDF2, Prosody's default. A changed password costs the module these twice, once to see that the
   stored one is another. The site itself takes {ROUNDS_OF_SITE} for its own long derived passwords. `removed` has no counterpart in the
   loop and no target.
+- **People of a campus**: the same with {PEOPLE} accounts and Prosody's own rounds; the floor is the same loop, times {PEOPLE // REGISTERED}. The whole
+  of such a run on the controller took {spread(account.whole_of_people)}.
 
 ## What is a stand-in
 
