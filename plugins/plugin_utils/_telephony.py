@@ -174,6 +174,9 @@ def source_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
             parse_source(value)
         except ValueError as error:
             found.append(f"`jigasi_sip_sources[{number}]` is {value!r}: {error}.")
+    if values and variables.get("jitsi_firewall", "none") != "nftables":
+        found.append("`jigasi_sip_sources` is set and there is no firewall that would keep others out: set `jitsi_firewall: nftables` or leave "
+                     "`jigasi_sip_sources` out.")
     return found
 
 

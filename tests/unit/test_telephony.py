@@ -109,7 +109,8 @@ def test_dialing_in(variables, said):
 def test_a_gateway_needs_an_account():
     assert "gw is in `jitsi_jigasi` and has no SIP account" in _telephony.problems({}, "gw", ["gw"], [])[0]
     assert _telephony.problems({}, "meet", ["gw"], []) == []
-    assert _telephony.problems({"jigasi_sip_accounts": [GOOD], "jigasi_sip_sources": ["192.0.2.0/24"]}, "gw", ["gw"], []) == []
+    assert _telephony.problems({"jigasi_sip_accounts": [GOOD], "jigasi_sip_sources": ["192.0.2.0/24"], "jitsi_firewall": "nftables"}, "gw", ["gw"], []) == []
+    assert "there is no firewall that would" in _telephony.problems({"jigasi_sip_sources": ["192.0.2.0/24"]}, "meet", [], [])[0]
     assert "`jigasi_sip_sources[0]` is 'pbx'" in _telephony.problems({"jigasi_sip_sources": ["pbx"]}, "meet", [], [])[0]
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pathlib
 import re
@@ -304,12 +305,58 @@ def test_what_the_mapper_and_the_list_of_numbers_say(site, telephony):
     assert 429 in {https.request("GET", f"/conferenceMapper?id={number}")[0] for number in range(100000, 100060)}
 
 
+def test_what_cannot_work_is_refused_before_anything_is_changed(telephony, site):
+    before = telephony.gateway.check_output("sha256sum /etc/jitsi/jigasi/sip-communicator.properties")
+    wrong = {
+        "jigasi_sip_accounts": [{"name": "main", "user": "4420", "password": "a secret of a registrar"}],
+        "prosody_dial_prefixes": ["+"],
+        "nginx_meet_dial_in_pins": {"algebra": "12"},
+    }
+    done = site.playbook("campus.jitsi.site", "-vv", variables=wrong, environment=JSON)
+    assert done.code != 0 and done.changed == 0
+    for said in ("(main) has no `domain`: give the part of its address behind the `@`.", "allows every number of the world", "take 4 to 12 digits"):
+        assert said in done.output, said
+    assert "a secret of a registrar" not in done.output
+    assert telephony.gateway.check_output("sha256sum /etc/jitsi/jigasi/sip-communicator.properties") == before
+
+
+def test_a_mapper_that_answers_nonsense_is_refused_before_anything_is_changed(telephony, site):
+    """The lab's server of packages answers with a page."""
+    wrong = {"nginx_meet_dial_in_pins": {}, "nginx_meet_conference_mapper_url": "http://gateway.lab.test:8000/"}
+    done = site.playbook("campus.jitsi.site", variables=wrong, environment=JSON)
+    assert done.code != 0 and done.changed == 0
+    assert "http://gateway.lab.test:8000/ answers no JSON: it must answer as Jitsi's conference mapper does." in done.output
+
+
+def test_how_the_gateways_are(telephony, site, person):
+    """Busy while there is a call, idle without, and a check that fails when one does not answer."""
+    gateways = [{"name": "main", "http_port": 8788}, {"name": "secure", "http_port": 8790}]
+
+    def states():
+        return [one["state"] for one in site.module("gateway", "gateway_check", {"gateways": gateways, "limit": 1})["gateways"]]
+
+    assert states() == ["idle", "idle"]
+    telephone = telephony.call("4420", person.room, seconds=12)
+    comes(person, "+34910000000")
+    assert states() == ["busy", "idle"]
+    finished(telephone)
+    telephony.gateway.check_output("systemctl stop jigasi@secure")
+    try:
+        done = site.playbook("campus.jitsi.check", environment=JSON)
+        assert done.code != 0 and "The gateway secure does not answer: look at /var/log/jitsi/jigasi-secure.log." in done.output
+    finally:
+        telephony.gateway.check_output("systemctl start jigasi@secure")
+        telephony.registered("4420", "4421", seconds=60)
+
+
 def test_a_wrong_password_is_said_clearly_and_does_not_hammer(telephony, site):
     accounts = [{"name": "main", "user": "4420", "domain": "pbx.lab.test", "password": "not the password of it"}]
     try:
-        done = site.playbook("campus.jitsi.site", "--tags", "jigasi", variables={"jigasi_sip_accounts": accounts}, environment=JSON)
+        done = site.playbook("campus.jitsi.site", "--tags", "jigasi", "--diff", "-v", variables={"jigasi_sip_accounts": accounts}, environment=JSON)
         assert done.code == 0, done.output
-        assert "not the password of it" not in done.output
+        assert "PASSWORD=" in done.output
+        for secret in ("not the password of it", 'sécr=t: "1" #\\x', "quite another secret"):
+            assert secret not in done.output and base64.b64encode(secret.encode()).decode() not in done.output
         since = telephony.gateway.check_output("date +%s --date=\"$(systemctl show --property=ActiveEnterTimestamp --value jigasi)\"")
         # Longer than it takes for a registration to be renewed, and for a lost one to be tried again.
         time.sleep(25)
