@@ -89,6 +89,7 @@ class ActionModule(ActionBase):
             *_validate.secret_problems(variables.get("jitsi_secrets")),
             *_validate.generation_problems(variables.get("jitsi_secret_generations")),
             *_validate.memory_problems(variables),
+            *(_validate.recorder_problems(variables) if any(name.startswith(("jibri_", "jitsi_streaming")) for name in variables) else []),
             *_validate.sandbox_problems(variables, known_directives()),
             *_validate.repository_problems(variables.get("jitsi_apt_repository")),
             *_validate.route_problems(variables.get("nginx_meet_tls_routes"), variables.get("jitsi_domain")),

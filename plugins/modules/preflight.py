@@ -61,6 +61,12 @@ options:
     description: Variables of the host that decide which ports its roles need.
     type: dict
     default: {}
+  recorders:
+    description:
+      - On a host with recorders, how many there are C(instances) and what each may use C(memory_mb), and the folders C(recordings) and
+        C(move_to), with C(recordings_mounted) and C(move_to_mounted) for whether they must be mounted.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -241,6 +247,28 @@ def memory_mb() -> int:
         return int(re.search(r"MemTotal:\s+(\d+) kB", handle.read()).group(1)) // 1024  # type: ignore[union-attr]
 
 
+def recorder_problems(host: str, wanted: t.Mapping[str, t.Any], total_mb: int) -> list[str]:
+    """One sentence for each thing that recorders cannot have on this host.
+
+    >>> recorder_problems("rec", {"instances": 4, "memory_mb": 3072}, 8000)
+    ['rec: 4 recorders of 3072 MiB need 12288 MiB, and this host has 8000: lower `jibri_instances` to 2 or `jibri_memory`, or take a larger host.']
+    """
+    found = []
+    needed = wanted["instances"] * wanted["memory_mb"]
+    if needed > total_mb:
+        found.append(f"{host}: {wanted['instances']} recorders of {wanted['memory_mb']} MiB need {needed} MiB, and this host has {total_mb}: lower "
+                     f"`jibri_instances` to {total_mb // wanted['memory_mb']} or `jibri_memory`, or take a larger host.")
+    for name, must in (("recordings", wanted.get("recordings_mounted")), ("move_to", wanted.get("move_to_mounted"))):
+        folder = wanted.get(name) or ""
+        if not folder:
+            continue
+        if must and not (os.path.isdir(folder) and os.stat(folder).st_dev != os.stat("/").st_dev):
+            found.append(f"{host}: `jibri_{name}` is {folder}, where nothing is mounted: mount the file system, or set `jibri_{name}_mounted: false`.")
+        elif name == "move_to" and not os.path.isdir(folder):
+            found.append(f"{host}: `jibri_move_to` is {folder}, which does not exist: make the folder, for the user jibri to write to.")
+    return found
+
+
 def main() -> None:
     """Look and tell."""
     module = AnsibleModule(
@@ -254,6 +282,7 @@ def main() -> None:
             "ssh_sources": {"type": "list", "elements": "str", "default": []},
             "conference_mapper": {"type": "str", "default": ""},
             "variables": {"type": "dict", "default": {}},
+            "recorders": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -263,6 +292,8 @@ def main() -> None:
         problems += front_problems(host, params["domain"], listening, params["stream_block"])
     if "nginx_meet" in params["roles"] and params["conference_mapper"]:
         problems += mapper_problems(host, params["conference_mapper"], params["domain"])
+    if params["recorders"]:
+        problems += recorder_problems(host, params["recorders"], memory_mb())
     problems += [*ssh_problems(host, _sockets.ssh_connection(), params["ssh_sources"]), *pin_problems(module)]
     module.exit_json(changed=False, problems=problems, firewall=os.path.exists(FIREWALL), ansible_facts={"memtotal_mb": memory_mb()})
 

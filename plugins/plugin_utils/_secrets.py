@@ -37,6 +37,8 @@ VAULT_HEADER = b"$ANSIBLE_VAULT;"
 LABELS = {
     "xmpp/focus": "password",
     "xmpp/jvb/{jvb}": "password",
+    "xmpp/jibri/{jibri}": "password",
+    "xmpp/recorder": "password",
     "xmpp/jigasi/{jigasi}": "password",
     "tls/ca": "key",
     "tls/prosody": "key",

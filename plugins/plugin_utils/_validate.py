@@ -746,6 +746,69 @@ def memory_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
             if name.endswith("_max_memory") and not (isinstance(value, str) and re.fullmatch(r"[1-9][0-9]*[mMgG]", value))]
 
 
+def recorder_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with a host's recorders and with what becomes of recordings.
+
+    >>> recorder_problems({"jibri_resolution": "HD"})
+    ["`jibri_resolution` is 'HD': write it as WIDTHxHEIGHT, both even, such as `1280x720`."]
+    """
+    found = []
+    size = variables.get("jibri_resolution", "1280x720")
+    match = re.fullmatch(r"([1-9][0-9]{2,3})x([1-9][0-9]{2,3})", str(size))
+    if not match or int(match[1]) % 2 or int(match[2]) % 2:
+        found.append(f"`jibri_resolution` is {size!r}: write it as WIDTHxHEIGHT, both even, such as `1280x720`.")
+    for name, least, what in (("jibri_instances", 1, "take the host out of `jitsi_jibri` for none"), ("jibri_framerate", 1, "15 and 30 are usual"),
+                              ("jibri_cpus", 1, "one recorder needs a whole one at the least")):
+        value = variables.get(name, least)
+        if not re.fullmatch(r"[0-9]+", str(value)) or int(value) < least:
+            found.append(f"`{name}` is {value!r}: give a whole number of {least} or more; {what}.")
+    memory = str(variables.get("jibri_memory", "3072m"))
+    if not re.fullmatch(r"[1-9][0-9]*[mMgG]", memory):
+        found.append(f"`jibri_memory` is {memory!r}: write a whole number with `m` or `g` behind it, such as `3072m`.")
+    elif int(memory[:-1]) * (1024 if memory[-1] in "gG" else 1) < 1024:
+        found.append(f"`jibri_memory` is {memory}: a browser and an encoder need 1024m at the least.")
+    for name in ("jibri_recordings", "jibri_move_to"):
+        path = variables.get(name) or ""
+        if path and (not str(path).startswith("/") or str(path).rstrip("/") in ("", "/tmp", "/var", "/home", "/srv", "/etc")):
+            found.append(f"`{name}` is {path!r}: give a folder of its own, as a whole path, such as `/srv/jitsi/recordings`.")
+    return [*found, *_finalize_problems(variables), *_target_problems(variables.get("jitsi_streaming_targets") or [])]
+
+
+def _finalize_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with what is to be done with a finished recording."""
+    action = variables.get("jibri_finalize", "keep")
+    if action == "move" and not variables.get("jibri_move_to"):
+        return ["`jibri_finalize` is `move`, and `jibri_move_to` does not say where to: give the folder on the recorder's host."]
+    if action == "script" and not variables.get("jibri_finalize_script"):
+        return ["`jibri_finalize` is `script`, and `jibri_finalize_script` is not set: give the path of the script on the controller."]
+    if action != "rclone":
+        return []
+    remote, colon, _path = str(variables.get("jibri_rclone_remote") or "").partition(":")
+    if not colon or not re.fullmatch(r"[\w. +@-]+", remote):
+        return ["`jibri_finalize` is `rclone`, and `jibri_rclone_remote` is no REMOTE:PATH: write it like `cloud:recordings`."]
+    known = re.findall(r"(?m)^\s*\[([^\]]+)\]\s*$", str(variables.get("jibri_rclone_config") or ""))
+    if remote not in known:
+        there = f"has {', '.join(known)}" if known else "is empty"
+        return [f"`jibri_rclone_remote` names the remote `{remote}`, and `jibri_rclone_config` {there}: give it a section `[{remote}]`, as "
+                "`rclone config show` prints it."]
+    return []
+
+
+def _target_problems(targets: t.Any) -> list[str]:
+    """What is wrong with the addresses that may be streamed to."""
+    found = []
+    for number, target in enumerate(targets if isinstance(targets, list) else []):
+        where = f"`jitsi_streaming_targets[{number}]`"
+        try:
+            pattern = re.compile(str(target))
+        except re.error as error:
+            found.append(f"{where} is no regular expression ({error}): write one such as `rtmps?://live[.]example[.]edu/.*`.")
+            continue
+        if pattern.fullmatch("rtmp://anything.example.net/x"):
+            found.append(f"{where} allows every server: name the servers, such as `rtmps?://live[.]example[.]edu/.*`.")
+    return found
+
+
 def sandbox_problems(variables: t.Mapping[str, t.Any], directives: t.Iterable[str]) -> list[str]:
     """What is wrong with the variables ``..._sandbox``. A misspelt directive would be ignored by systemd.
 

@@ -405,3 +405,32 @@ def test_the_default_names_are_names():
     names = yaml.safe_load((roles / "prosody" / "vars" / "main" / "rooms.yml").read_text(encoding="utf-8"))["__prosody_weak_names"]
     assert _validate.room_problems({"prosody_room_weak_names": names}) == []
     assert len(set(names)) == len(names) and {"test", "prueba", "pepe", "sala", "room"} <= set(names)
+
+
+@pytest.mark.parametrize(("variables", "part"), [
+    ({"jibri_instances": 0}, "take the host out of `jitsi_jibri`"),
+    ({"jibri_instances": "many"}, "`jibri_instances` is 'many'"),
+    ({"jibri_resolution": "1281x720"}, "both even"),
+    ({"jibri_framerate": 0}, "`jibri_framerate` is 0"),
+    ({"jibri_memory": "2 GB"}, "a whole number with `m` or `g`"),
+    ({"jibri_memory": "256m"}, "1024m at the least"),
+    ({"jibri_recordings": "/"}, "a folder of its own"),
+    ({"jibri_recordings": "recordings"}, "as a whole path"),
+    ({"jibri_finalize": "move"}, "`jibri_move_to` does not say where to"),
+    ({"jibri_finalize": "script"}, "`jibri_finalize_script` is not set"),
+    ({"jibri_finalize": "rclone", "jibri_rclone_remote": "cloud"}, "no REMOTE:PATH"),
+    ({"jibri_finalize": "rclone", "jibri_rclone_remote": "cloud:x", "jibri_rclone_config": "[s3]\ntype = s3"}, "`jibri_rclone_config` has s3"),
+    ({"jibri_finalize": "rclone", "jibri_rclone_remote": "cloud:x"}, "is empty"),
+    ({"jitsi_streaming_targets": [".*"]}, "allows every server"),
+    ({"jitsi_streaming_targets": ["rtmp://(["]}, "no regular expression"),
+])
+def test_what_recorders_cannot_be(variables, part):
+    (problem,) = _validate.recorder_problems(variables)
+    assert part in problem
+
+
+def test_what_recorders_can_be():
+    assert _validate.recorder_problems({
+        "jibri_instances": "4", "jibri_resolution": "1920x1080", "jibri_memory": "4g", "jibri_recordings": "/srv/jitsi/recordings",
+        "jibri_finalize": "rclone", "jibri_rclone_remote": "cloud:", "jibri_rclone_config": "[cloud]\ntype = webdav\n",
+        "jitsi_streaming_targets": ["rtmps?://a[.]rtmp[.]youtube[.]com/live2/.*"]}) == []

@@ -153,3 +153,135 @@ def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, 
         note = json.loads(site.host(REC).file(f"{folder}/recording.json").content_string)
         listed = {one["name"]: one["sha256"] for one in note["files"]}
         assert listed[pathlib.PurePosixPath(file).name] == site.host(REC).file(file).sha256sum
+
+
+def meeting(people, prefix: str):
+    """A recorded meeting of one, in a room of that name."""
+    room = f"{prefix}-{int(time.time())}"
+    browser = people("Carmen", room)
+    record(browser)
+    running(browser)
+    return browser, room
+
+
+def busy(site) -> int:
+    return next(number for number, state in states(site).items() if state == "BUSY")
+
+
+def kill(site, number: int, pattern: str) -> None:
+    """Kill processes of one recorder, and of no other."""
+    site.host(REC).check_output(
+        f"g=$(systemctl show -p ControlGroup --value jibri@{number}); f=$(ls -d /sys/fs/cgroup$g /sys/fs/cgroup/systemd$g /sys/fs/cgroup/unified$g"
+        f" 2>/dev/null | head -1); for p in $(cat $f/cgroup.procs); do grep -qa {pattern} /proc/$p/cmdline && kill -9 $p; done; true")
+
+
+def recorded_for(site, room: str, least: float) -> None:
+    """What is left of a recording can be played: all of its time, with sound."""
+    found = probe(site, recording_of(site, room))
+    assert found["seconds"] >= least, found
+    assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
+
+
+@pytest.mark.parametrize("victim", ["^ffmpeg", "chromium/chromium"])
+def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people, victim):
+    idle(site)
+    browser, room = meeting(people, "dies")
+    number = busy(site)
+    time.sleep(12)
+    kill(site, number, victim)
+    # jibri looks at its browser each 15 seconds. jicofo asks another recorder then, which goes on in a file of its own.
+    def first_is_done():
+        return states(site)[number] == "IDLE" and site.host(REC).run(f"find {RECORDINGS} -name '{room}_*.mp4'").stdout.split()
+    files = wait_for(first_is_done, 60, "the end of the first recording")
+    stop(browser)
+    idle(site)
+    first = sorted(files, key=lambda path: site.host(REC).file(path).mtime)[0]
+    found = probe(site, first)
+    assert found["seconds"] >= 9, found
+    assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
+
+
+def test_a_restart_waits_for_the_end_of_a_recording(site, people):
+    idle(site)
+    browser, room = meeting(people, "drain")
+    number = busy(site)
+    before = site.host(REC).check_output("systemctl show -p MainPID --value jibri@%s", number)
+    site.host(REC).check_output("systemctl restart --no-block jibri@%s", number)
+    time.sleep(12)
+    assert site.host(REC).check_output("systemctl show -p MainPID --value jibri@%s", number) == before
+    assert states(site)[number] == "BUSY"
+    stop(browser)
+    wait_for(lambda: site.host(REC).check_output("systemctl show -p MainPID --value jibri@%s", number) not in ("0", before), 90, "the restart")
+    idle(site, 90)
+    recorded_for(site, room, 10)
+
+
+def settings(site, **changed) -> None:
+    """Changes what the program on the host reads, as a run of the playbook would."""
+    script = ("import json,sys; p='/etc/jitsi/jibri/recorder.json'; d=json.load(open(p)); d.update(json.loads(sys.argv[1]));"
+              "open(p,'w').write(json.dumps(d, indent=4, sort_keys=True)+'\\n')")
+    site.host(REC).check_output("python3 -c %s %s", script, json.dumps(changed))
+
+
+@pytest.fixture
+def kept(site):
+    """The settings as they were, whatever a test does."""
+    before = site.host(REC).file("/etc/jitsi/jibri/recorder.json").content_string
+    yield
+    subprocess.run(site.ssh(REC, "tee", "/etc/jitsi/jibri/recorder.json"), input=before.encode(), stdout=subprocess.DEVNULL, check=True)
+    site.host(REC).run("systemctl start jibri-keeper")
+    idle(site, 90)
+
+
+def test_recorders_without_room_are_not_there_and_come_back(site, people, kept):
+    idle(site)
+    settings(site, min_free=10**9)
+    site.host(REC).run("systemctl start jibri-keeper")
+    wait_for(lambda: set(states(site).values()) == {"GONE"}, 60, "the end of the recorders")
+    browser = people("Carmen", f"noroom-{int(time.time())}")
+    record(browser)
+    refused = wait_for(lambda: browser.page.evaluate("__meeting.events.filter(e => e.name === 'recordingRefused')"), 30, "a refusal")
+    assert refused
+    settings(site, min_free=1)
+    site.host(REC).run("systemctl start jibri-keeper")
+    idle(site, 90)
+
+
+def test_old_recordings_go_and_younger_ones_and_unfinished_uploads_stay(site, kept):
+    host = site.host(REC)
+    names = {"old": 10, "young": 1, "waiting": 10}
+    for name, days in names.items():
+        host.check_output(f"mkdir -p {RECORDINGS}/{name}; touch {RECORDINGS}/{name}/x.mp4"
+                          + (f" {RECORDINGS}/{name}/.pending" if name == "waiting" else "")
+                          + f"; touch -d '-{days} days' {RECORDINGS}/{name}/* {RECORDINGS}/{name}/.pending {RECORDINGS}/{name} 2>/dev/null; "
+                            f"[ {name} = waiting ] || rm -f {RECORDINGS}/{name}/.pending; touch -d '-{days} days' {RECORDINGS}/{name};"
+                            f"chown -R jibri: {RECORDINGS}/{name}")
+    # An upload that cannot work: its target is no remote.
+    settings(site, retention_days=7, finalize="move", move_to="/nowhere")
+    host.run("systemctl start jibri-keeper")
+    assert not host.file(f"{RECORDINGS}/old").exists
+    assert host.file(f"{RECORDINGS}/young").exists
+    assert host.file(f"{RECORDINGS}/waiting/x.mp4").exists
+    host.check_output(f"rm -rf {RECORDINGS}/young {RECORDINGS}/waiting")
+
+
+def test_a_recording_is_moved_when_its_copy_is_the_same_and_not_before(site, people, kept):
+    host = site.host(REC)
+    settings(site, finalize="move", move_to="/srv/moved")
+    host.check_output("rm -rf /srv/moved")
+    idle(site)
+    browser, room = meeting(people, "moves")
+    time.sleep(5)
+    stop(browser)
+    idle(site)
+    # The target is not there: nothing is lost, and it waits.
+    first = recording_of(site, room)
+    folder = str(pathlib.PurePosixPath(first).parent)
+    assert host.file(f"{folder}/.pending").exists
+    host.check_output("install -d -o jibri /srv/moved")
+    host.check_output(f"touch -d '-5 minutes' {folder} {folder}/* {folder}/.pending")
+    sum_before = host.file(first).sha256sum
+    # The host's timer tries again; the unit has no sandbox that would forbid it the new folder.
+    host.check_output("systemctl start jibri-keeper")
+    assert host.file(recording_of(site, room, "/srv/moved")).sha256sum == sum_before
+    assert not host.file(folder).exists
