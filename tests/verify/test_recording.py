@@ -205,13 +205,14 @@ def test_a_restart_waits_for_the_end_of_a_recording(site, people):
     idle(site)
     browser, room = meeting(people, "drain")
     number = busy(site)
-    before = site.host(REC).check_output("systemctl show -p MainPID --value jibri@%s", number)
-    site.host(REC).check_output("systemctl restart --no-block jibri@%s", number)
+    host, pid = site.host(REC), f"systemctl show -p MainPID --value jibri@{number}"
+    before = host.check_output(pid)
+    host.check_output(f"systemctl restart --no-block jibri@{number}")
     time.sleep(12)
-    assert site.host(REC).check_output("systemctl show -p MainPID --value jibri@%s", number) == before
+    assert host.check_output(pid) == before
     assert states(site)[number] == "BUSY"
     stop(browser)
-    wait_for(lambda: site.host(REC).check_output("systemctl show -p MainPID --value jibri@%s", number) not in ("0", before), 90, "the restart")
+    wait_for(lambda: host.check_output(pid) not in ("0", before), 90, "the restart")
     idle(site, 90)
     recorded_for(site, room, 10)
 
