@@ -58,6 +58,7 @@ def steps() -> list[Step]:
         Step("coturn", ["tests/scenario.py", "coturn", "test"], lint=False),
         Step("perimeter", ["tests/scenario.py", "perimeter", "test"], lint=False),
         Step("jigasi", ["tests/scenario.py", "jigasi", "test"], lint=False),
+        Step("jibri", ["tests/scenario.py", "jibri", "test"], lint=False),
         Step("auth_jwt", ["tests/scenario.py", "auth_jwt", "test"], lint=False),
         Step("auth_ldap", ["tests/scenario.py", "auth_ldap", "test"], lint=False),
         Step("auth_internal", ["tests/scenario.py", "auth_internal", "test"], lint=False),
