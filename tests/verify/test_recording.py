@@ -35,15 +35,14 @@ def people(site, call):
     with tempfile.TemporaryDirectory(prefix="campus.jitsi-recording-") as home, call.sync_playwright() as playwright:
         opened = []
 
-        def somebody(name: str, room: str):
-            folder = pathlib.Path(home) / room
+        def somebody(name: str, room: str, role: str = "moderator"):
+            folder = pathlib.Path(home) / (room + name)
             folder.mkdir()
             browser = call.Browser(playwright, name, folder, options)
             opened.append(browser)
             # With a microphone that is on: Chromium's own beeps.
             browser.page.goto(f"{options.url}/{room}#userInfo.displayName=%22{name}%22", wait_until="domcontentloaded")
-            wait_for(lambda: browser.page.evaluate("window.__meeting && __meeting.state === 'joined' && __meeting.role === 'moderator'"), 40,
-                     "a meeting with its moderator")
+            wait_for(lambda: browser.page.evaluate(f"window.__meeting && __meeting.state === 'joined' && __meeting.role === '{role}'"), 40, role)
             return browser
 
         yield somebody
@@ -286,3 +285,14 @@ def test_a_recording_is_moved_when_its_copy_is_the_same_and_not_before(site, peo
     host.check_output("systemctl start jibri-keeper")
     assert host.file(recording_of(site, room, "/srv/moved")).sha256sum == sum_before
     assert not host.file(folder).exists
+
+
+def test_who_does_not_moderate_cannot_record(site, people):
+    idle(site)
+    room = f"guest-{int(time.time())}"
+    people("Ada", room)
+    guest = people("Blas", room, "participant")
+    record(guest)
+    refused = wait_for(lambda: guest.page.evaluate("__meeting.events.filter(e => e.name === 'recordingRefused')"), 20, "a refusal")
+    assert refused
+    assert set(states(site).values()) == {"IDLE"}
