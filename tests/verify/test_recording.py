@@ -291,7 +291,7 @@ def test_who_does_not_moderate_cannot_record(site, people):
     idle(site)
     room = f"guest-{int(time.time())}"
     people("Ada", room)
-    guest = people("Blas", room, "participant")
+    guest = people("Blas", room, "none")
     record(guest)
     refused = wait_for(lambda: guest.page.evaluate("__meeting.events.filter(e => e.name === 'recordingRefused')"), 20, "a refusal")
     assert refused
