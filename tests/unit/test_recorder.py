@@ -6,9 +6,11 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import json
+import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -69,13 +71,29 @@ def test_what_arrived_otherwise_is_not_deleted(recorder, own, monkeypatch):
     assert (session(own) / ".pending").exists()
 
 
+def test_a_move_that_died_when_its_copy_was_whole_is_finished(recorder, own):
+    """And one whose name somebody else has there is not."""
+    moved = pathlib.Path(own["move_to"]) / "session"
+    moved.mkdir(parents=True)
+    (moved / "room.txt").write_text("sound and picture", encoding="utf-8")
+    (moved / "gone-here-already.txt").touch()
+    (session(own) / "recording.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(recorder.Problem, match="is not the same"):
+        recorder.move(own, session(own))
+    shutil.copy(session(own) / "recording.json", moved)
+    recorder.move(own, session(own))
+    assert not session(own).exists() and (moved / "gone-here-already.txt").exists()
+
+
 @pytest.mark.parametrize(("failing", "there"), [("copy", True), ("check", True), ("", False)])
-def test_an_upload_is_deleted_here_when_it_was_compared(recorder, own, monkeypatch, failing, there):
+@pytest.mark.parametrize("features", ['{"Hashes": ["md5"]}', '{"Hashes": null}', "nonsense"])
+def test_an_upload_is_deleted_here_when_it_was_compared(recorder, own, monkeypatch, failing, there, features):
+    """By what the remote says is in it; when it does not say, by what it gives back."""
     asked = []
 
     def run(command, **_keywords):
         asked.append(command)
-        return subprocess.CompletedProcess(command, int(failing in command), "", "it did not work\n")
+        return subprocess.CompletedProcess(command, int(failing in command), features, "it did not work\n")
     monkeypatch.setattr(recorder.subprocess, "run", run)
     own["finalize"] = "rclone"
     if failing:
@@ -84,8 +102,27 @@ def test_an_upload_is_deleted_here_when_it_was_compared(recorder, own, monkeypat
     else:
         recorder.finalize(own, session(own))
         assert [word for command in asked for word in command if word in ("copy", "check")] == ["copy", "check"]
-        assert all(command[-1] == "cloud:lectures/session" for command in asked)
+        assert all(command[-1] == "cloud:lectures/session" for command in asked[1:])
+        assert ("--download" in asked[-1]) == ("md5" not in features)
     assert session(own).exists() is there
+
+
+@pytest.mark.parametrize(
+    ("names", "age", "expected"),
+    [
+        (["room.mp4"], 30, False), (["room.mp4"], 700, True), (["room.mp4", "recording.json"], 700, False), (["metadata.json"], 700, False),
+        (["room.mp4", "recording.json", ".pending"], 60, False), (["room.mp4", "recording.json", ".pending"], 200, True),
+    ],
+)
+def test_what_is_still_to_be_done(recorder, own, names, age, expected):
+    """Also with what a recorder that died left, and not with what is still recorded."""
+    (session(own) / "room.txt").unlink()
+    moment = time.time() - age
+    for name in names:
+        (session(own) / name).touch()
+        os.utime(session(own) / name, (moment, moment))
+    os.utime(session(own), (moment, moment))
+    assert recorder.unfinished(session(own)) is expected
 
 
 def test_room(recorder, own, tmp_path):

@@ -22,6 +22,12 @@ RECORDINGS = "/srv/jitsi/recordings"
 REC = "rec"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def recorders(site):
+    if not site.groups.get("jitsi_jibri"):
+        pytest.skip("needs recorders: the scenario jibri tests it")
+
+
 @pytest.fixture(scope="module")
 def call():
     return pytest.importorskip("call")
@@ -251,7 +257,7 @@ def test_old_recordings_go_and_younger_ones_and_unfinished_uploads_stay(site, ke
     host = site.host(REC)
     names = {"old": 10, "young": 1, "waiting": 10}
     for name, days in names.items():
-        host.check_output(f"mkdir -p {RECORDINGS}/{name}; touch {RECORDINGS}/{name}/x.mp4"
+        host.check_output(f"mkdir -p {RECORDINGS}/{name}; touch {RECORDINGS}/{name}/x.mp4 {RECORDINGS}/{name}/recording.json"
                           + (f" {RECORDINGS}/{name}/.pending" if name == "waiting" else "")
                           + f"; touch -d '-{days} days' {RECORDINGS}/{name}/* {RECORDINGS}/{name}/.pending {RECORDINGS}/{name} 2>/dev/null; "
                             f"[ {name} = waiting ] || rm -f {RECORDINGS}/{name}/.pending; touch -d '-{days} days' {RECORDINGS}/{name};"
@@ -285,6 +291,107 @@ def test_a_recording_is_moved_when_its_copy_is_the_same_and_not_before(site, peo
     host.check_output("systemctl start jibri-keeper")
     assert host.file(recording_of(site, room, "/srv/moved")).sha256sum == sum_before
     assert not host.file(folder).exists
+
+
+DAV = "/srv/verify-dav"
+
+
+@contextlib.contextmanager
+def server(host, unit: str, command: str):
+    """A service of the host for as long as a test wants it."""
+    host.check_output(f"systemd-run --quiet --collect --unit={unit} {command}")
+    try:
+        yield
+    finally:
+        host.run("systemctl stop %s", unit)
+
+
+def install(host, *names: str) -> None:
+    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends %s >/dev/null" % " ".join(names))
+
+
+def test_an_upload_that_is_cut_off_is_taken_up_again(site, people):
+    """To a real WebDAV server, which says nothing of what is in a file: it is read back before the recording is deleted here."""
+    host = site.host(REC)
+    install(host, "rclone")
+    word = host.check_output("rclone obscure 'a word for the archive'")
+    dav = f"rclone serve webdav {DAV} --addr 127.0.0.1:8090 --user campus --pass 'a word for the archive'"
+    wish = {"jibri_finalize": "rclone", "jibri_rclone_remote": "campus:lectures",
+            "jibri_rclone_config": f"[campus]\ntype = webdav\nurl = http://127.0.0.1:8090\nvendor = other\nuser = campus\npass = {word}"}
+    idle(site)
+    try:
+        done = site.playbook("campus.jitsi.site", "--tags", "jibri", "--limit", REC, "--diff", variables=wish)
+        assert done.code == 0 and word not in done.output, done.output[-3000:]
+        file = host.file("/etc/jitsi/jibri/rclone.conf")
+        assert word in file.content_string and (file.user, file.mode) == ("jibri", 0o600)
+        host.check_output("mkdir -p %s", DAV)
+        browser, room = meeting(people, "upload")
+        time.sleep(12)
+        with server(host, "verify-dav", dav + " --bwlimit 8k"):
+            stop(browser)
+            wait_for(lambda: host.run(f"find {DAV} -type f -size +0").stdout, 60, "the beginning of the upload")
+            host.check_output("systemctl kill --signal=KILL verify-dav")
+        idle(site, 120)
+        path = recording_of(site, room)
+        folder = str(pathlib.PurePosixPath(path).parent)
+        assert host.file(f"{folder}/.pending").exists
+        whole = host.file(path).sha256sum
+        host.check_output(f"touch -d '-5 minutes' {folder} {folder}/* {folder}/.pending")
+        with server(host, "verify-dav", dav):
+            wait_for(lambda: host.socket("tcp://127.0.0.1:8090").is_listening, 20, "the server")
+            host.check_output("systemctl start jibri-keeper")
+        assert host.file(recording_of(site, room, DAV)).sha256sum == whole
+        assert not host.file(folder).exists
+    finally:
+        back = site.playbook("campus.jitsi.site", "--tags", "jibri", "--limit", REC)
+    assert back.code == 0, back.output[-3000:]
+    assert not host.file("/etc/jitsi/jibri/rclone.conf").exists
+
+
+RTMP = "/run/verify-rtmp"
+RTMP_SERVER = f"""
+load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+daemon off;
+pid {RTMP}.pid;
+error_log stderr;
+events {{}}
+rtmp {{
+    server {{
+        listen 127.0.0.1:1935;
+        application live {{ live on; record all; record_path {RTMP}; }}
+        application elsewhere {{ live on; record all; record_path {RTMP}; }}
+    }}
+}}
+"""
+
+
+def test_a_meeting_is_streamed_to_where_it_may_be_and_nowhere_else(site, call, people):
+    host = site.host(REC)
+    install(host, "nginx", "libnginx-mod-rtmp")
+    host.check_output("systemctl stop nginx; install -d -o www-data %s; printf %%s %s > %s.conf", RTMP, RTMP_SERVER, RTMP)
+    idle(site)
+    with server(host, "verify-rtmp", f"/usr/sbin/nginx -c {RTMP}.conf"):
+        wait_for(lambda: host.socket("tcp://127.0.0.1:1935").is_listening, 20, "the server")
+        browser = people("Ada", f"stream-{int(time.time())}")
+        record(browser, mode="stream", streamId="rtmp://127.0.0.1/live/lecture")
+        running(browser)
+        time.sleep(12)
+        stop(browser)
+        idle(site)
+        (path,) = host.check_output(f"find {RTMP} -name '*.flv' -size +0").split()
+        found = probe(site, path)
+        assert found["seconds"] > 9, found
+        assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
+        seen = colours(site, path)
+        assert sum(call.near(colour, call.COLOURS["Ada"]) for colour in seen) > len(seen) / 2, seen
+        assert loudness(site, path) > -40
+        browser.page.evaluate("__meeting.events.length = 0")
+        record(browser, mode="stream", streamId="rtmp://127.0.0.1/elsewhere/lecture")
+        failed = "__meeting.events.filter(e => e.name === 'recordingRefused' || (/^recor/.test(e.name) && (e.detail || {}).error))"
+        wait_for(lambda: browser.page.evaluate(failed), 60, "a refusal")
+        idle(site)
+        assert host.check_output(f"find {RTMP} -name '*.flv' -size +0").split() == [path]
+    assert not host.run(f"find {RECORDINGS} -newer {RTMP}.conf -name '*.mp4'").stdout, "a stream is not recorded"
 
 
 def test_who_does_not_moderate_cannot_record(site, people):
