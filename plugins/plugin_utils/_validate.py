@@ -40,6 +40,8 @@ RELAY_PORTS = (49152, 65535)
 
 #: Passwords that others chose, so that how long they are is not for us to say.
 OF_OTHERS = frozenset({"prosody_ldap_bind_password", "jitsi_check_password"})
+#: Texts of several lines with secrets in them.
+TEXTS = frozenset({"jibri_rclone_config"})
 
 
 def ansible_problem(version: str) -> str | None:
@@ -250,7 +252,7 @@ def type_problems(name: str, value: t.Any, option: t.Mapping[str, t.Any]) -> lis
     # One that may be left out has a default, which is no secret.
     if name in OF_OTHERS and not (isinstance(value, str) and value.isprintable()):
         return [f"`{name}` is no text of one line: write it in quotes."]
-    if option.get("no_log") and kind == "str" and name not in OF_OTHERS and ("default" not in option or value != option["default"]):
+    if option.get("no_log") and kind == "str" and name not in OF_OTHERS | TEXTS and ("default" not in option or value != option["default"]):
         try:
             check_given(f"`{name}`", value)
         except SecretError as error:

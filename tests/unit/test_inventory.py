@@ -429,6 +429,14 @@ def test_what_recorders_cannot_be(variables, part):
     assert part in problem
 
 
+def test_a_text_with_secrets_has_lines():
+    option = {"type": "str", "no_log": True, "default": ""}
+    text = "[cloud]\ntype = webdav\n"
+    assert _validate.variable_problems({"jibri_rclone_config": text}, {"jibri_rclone_config": option}) == []
+    (problem,) = _validate.variable_problems({"jvb_xmpp_password": text}, {"jvb_xmpp_password": option})
+    assert "one line" in problem
+
+
 def test_what_recorders_can_be():
     assert _validate.recorder_problems({
         "jibri_instances": "4", "jibri_resolution": "1920x1080", "jibri_memory": "4g", "jibri_recordings": "/srv/jitsi/recordings",

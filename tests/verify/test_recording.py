@@ -351,6 +351,7 @@ def test_an_upload_that_is_cut_off_is_taken_up_again(site, people):
 RTMP = "/run/verify-rtmp"
 RTMP_SERVER = f"""
 load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+user www-data;
 daemon off;
 pid {RTMP}.pid;
 error_log stderr;
