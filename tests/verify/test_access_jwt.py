@@ -405,4 +405,4 @@ def test_bad_tokens_in_browsers(campus, people):
     expired, forged, other = teacher(campus, exp=int(time.time()) - 1), PEOPLE["a forged token"]["token"](campus), teacher(campus, some_room())
     for name, token, seen in (("Ada", expired, "state === 'login'"), ("Blas", forged, "state === 'login'"), ("Carmen", other, "layer === 'conference'")):
         one = people.come(name, token)
-        people.until(one, f"__meeting.{seen} && !__meeting.myId")
+        people.until(one, f"window.__meeting && __meeting.{seen} && !__meeting.myId")
