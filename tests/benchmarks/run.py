@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the collection costs in time and memory, each against a floor of the same run; writes docs/benchmarks.md.
 
-    tests/benchmarks/run.py                 (`make bench`) some rounds of each, about seven minutes on two cores
+    tests/benchmarks/run.py                 (`make bench`) some rounds of each, about a quarter of an hour on two cores
     tests/benchmarks/run.py --quick         one round of each
     tests/benchmarks/run.py --output FILE   somewhere else; `-` only prints
 
@@ -11,6 +11,7 @@
 (b) The second run on a converged host.
 (c) 500 XMPP accounts by campus.jitsi.prosody_account; the floor is a loop of ``prosodyctl register``.
 (d) The people of a campus, 5,000, by the same module.
+(e) A host with recorders beside a site (recorders.py): its converge, with such a floor, and what one, two and four recordings at a time take.
 
 Times of one machine say little on another, so nothing here is a test that fails: a target that is missed is written down.
 Hosts are of labs of their own and are removed at the end, also on Ctrl-C. It needs root and `tests/tool.py bootstrap test`.
@@ -41,6 +42,7 @@ import typing as t
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "tests"))
+import recorders  # noqa: E402
 import tool  # noqa: E402
 
 LAB = CHECKOUT / "tests" / "lab" / "lab.py"
@@ -188,11 +190,17 @@ class Run:
 
 
 class Host:
-    """A fresh Debian 13 host in a lab of its own."""
+    """A fresh Debian 13 host in a lab of its own.
 
-    def __init__(self, lab: str, up: dict[str, t.Any]):
-        self.lab = lab
-        self.address, self.key = up["hosts"]["meet"]["address"], up["key"]
+    :param name: in the lab and in the inventory
+    """
+
+    def __init__(self, lab: str, up: dict[str, t.Any], name: str = "meet"):
+        self.lab, self.name = lab, name
+        self.address, self.key = up["hosts"][name]["address"], up["key"]
+        #: Those of the same lab and inventory, and variables of its own there.
+        self.others: list[Host] = []
+        self.variables: dict[str, t.Any] = {}
         self.options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
 
     def sh(self, script: str, *words: str, stdin: bytes | None = None) -> bytes:
@@ -241,24 +249,33 @@ class Bench:
         self.labs.remove(lab)
 
     @contextlib.contextmanager
-    def host(self, name: str) -> t.Iterator[Host]:
-        """A fresh host, for as long as the context lasts."""
+    def host(self, name: str, *others: str) -> t.Iterator[Host]:
+        """A fresh host, for as long as the context lasts; with others beside it."""
         lab = f"bench-{os.getpid()}-{name}"
         serve = ["--serve", self.source["release1"]] if "release1" in self.source else []
         self.labs.append(lab)
-        done = subprocess.run([LAB, "up", lab, "--host", "meet:trixie", *serve], capture_output=True, text=True, check=False)
+        wanted = [word for one in ("meet", *others) for word in ("--host", f"{one}:trixie")]
+        done = subprocess.run([LAB, "up", lab, *wanted, *serve], capture_output=True, text=True, check=False)
         if done.returncode:
             raise tool.Failure(f"the lab could not boot a host: {done.stderr.strip()}")
-        yield Host(lab, json.loads(done.stdout))
+        host = Host(lab, json.loads(done.stdout))
+        host.others = [Host(lab, json.loads(done.stdout), one) for one in others]
+        yield host
         self.down(lab)
 
-    def ansible(self, host: Host, playbook: str, *words: str) -> Run:
-        """Run a playbook on a host, of a new installation when the host is new; :raises tool.Failure: it fails."""
-        place = self.folder / host.lab
+    def place(self, host: Host) -> pathlib.Path:
+        """The folder of an installation's inventory."""
+        return self.folder / host.lab
+
+    def ansible(self, host: Host, playbook: str, *words: str, groups: t.Mapping[str, t.Sequence[str]] | None = None) -> Run:
+        """Run a playbook on a host and those beside it, of a new installation when the host is new; :raises tool.Failure: it fails.
+
+        :param groups: their groups besides `jitsi`
+        """
+        place = self.place(host)
         place.mkdir(exist_ok=True)
         variables = {
             "jitsi_domain": DOMAIN,
-            "ansible_host": host.address,
             "ansible_user": "root",
             "ansible_ssh_private_key_file": host.key,
             "ansible_ssh_common_args": host.options,
@@ -267,7 +284,9 @@ class Bench:
             key = str(pathlib.Path(self.source["release1"]) / "jitsi-key.gpg.key")
             variables["jitsi_apt_repository"] = {"uri": "http://gateway.lab.test:8000", "key": key}
         inventory = place / "hosts.yml"
-        inventory.write_text(json.dumps({"jitsi": {"hosts": {"meet": variables}}}), encoding="utf-8")
+        hosts = {one.name: {"ansible_host": one.address, **one.variables} for one in (host, *host.others)}
+        children = {name: {"hosts": dict.fromkeys(members)} for name, members in (groups or {}).items()}
+        inventory.write_text(json.dumps({"jitsi": {"hosts": hosts, "vars": variables, "children": children}}), encoding="utf-8")
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
@@ -442,7 +461,7 @@ def first_line(*command: str | pathlib.Path) -> str:
     return (done.stdout.splitlines() or ["unknown"])[0].strip()
 
 
-def document(rows: t.Sequence[Row], facts: t.Mapping[str, str], converge: Run, second: Run, account: Accounts, mode: str) -> str:
+def document(rows: t.Sequence[Row], facts: t.Mapping[str, str], converge: Run, second: Run, account: Accounts, recordings: str, mode: str) -> str:
     stand_ins = {
         "standins": "Jitsi's own packages (jicofo, jitsi-videobridge2, jitsi-meet-web, jitsi-meet-prosody) are stand-ins, see\n"
                     "[tests/standins](../tests/standins/README.md): smaller than the real ones and sooner up, on both sides of the comparison.\n"
@@ -477,6 +496,7 @@ one round. Each is compared with a floor that was measured in the same run, by t
 - **People of a campus**: the same with {PEOPLE} accounts and Prosody's own rounds; the floor is the same loop, times {PEOPLE // REGISTERED}. The whole
   of such a run on the controller took {spread(account.whole_of_people)}.
 
+{recordings}
 ## What is a stand-in
 
 {stand_ins}
@@ -508,7 +528,10 @@ def measure(bench: Bench, command: str) -> str:
         seconds = second_runs(bench, host)
         account = accounts(bench, host)
     converges, floors = rounds_of_converge(bench, wanted, archive)
+    recorded = recorders.measure(bench, lambda host, packages: floor(bench, host, packages, archive))
     rows = rows_of(converges, floors, seconds, account)
+    rows.append(Row("Converge a recorder's host", spread([recorded.converge]), spread([recorded.floor]), f"{recorded.converge / recorded.floor:.2f} x",
+                    f"1.5 x floor + 20 s = {1.5 * recorded.floor + 20:.1f} s", recorded.converge <= 1.5 * recorded.floor + 20))
     shown = [package.replace("=", " ").replace(":all", "").replace(":amd64", "") for package in wanted if SHOWN.fullmatch(package.split(":")[0])]
     galaxy = re.search(r"(?m)^version: (\S+)", (CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))
     facts = {
@@ -523,7 +546,7 @@ def measure(bench: Bench, command: str) -> str:
     for row in rows:
         bench.say(f"{row.what}: {row.measured}" + (f", floor {row.floor}, {row.ratio}" if row.floor else "")
                   + (f"; target {row.target}: {'met' if row.met else 'MISSED'}" if row.target else ""))
-    return document(rows, facts, middle(converges), middle(seconds), account, bench.source["mode"])
+    return document(rows, facts, middle(converges), middle(seconds), account, recorders.chapter(recorded), bench.source["mode"])
 
 
 def main() -> int:

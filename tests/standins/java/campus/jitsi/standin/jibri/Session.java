@@ -161,18 +161,24 @@ final class Session {
     private void follow(Process process) {
         Logger output = Logger.getLogger("ffmpeg");
         String last = "";
+        String progress = "";
         boolean running = false;
         try (BufferedReader said = new BufferedReader(new InputStreamReader(process.getInputStream()))) {
             for (String line = said.readLine(); line != null; line = said.readLine()) {
                 last = line.isBlank() ? last : line;
                 if (!line.startsWith("frame=")) {
                     output.info(line);
-                } else if (!running) {
+                    continue;
+                }
+                progress = line;
+                if (!running) {
                     running = true;
                     LOG.info("ffmpeg encodes");
                     listener.running();
                 }
             }
+            // Of the lines of progress the last one is enough: it has the frames that ffmpeg had to repeat or to drop.
+            output.info(progress);
             process.waitFor();
         } catch (IOException | InterruptedException e) {
             LOG.log(Level.WARNING, "ffmpeg", e);
