@@ -184,7 +184,7 @@ def test_no_token_that_breaks_a_rule_makes_an_owner(campus, changes, user, late,
 
 
 def test_a_rotated_secret_has_an_overlap(campus):
-    """Tokens that are out stay good for one more generation; then they do not."""
+    """Tokens that are out stay good for one more generation; then they do not. And who moderates is changed by a run, and back."""
     old, new = campus.jwt_secret(), campus.jwt_secret(2)
     claims = moodle_claims(campus.domain, teacher=True)
     try:
@@ -192,12 +192,18 @@ def test_a_rotated_secret_has_an_overlap(campus):
         assert done.code == 0 and old not in done.output and new not in done.output, done.output[-3000:]
         assert [refused(campus, "any", token=signed(secret, claims)) for secret in (old, new)] == ["", ""]
         done = campus.playbook("campus.jitsi.site", "--tags", "prosody",
-                               variables={"jitsi_secret_generations": {"jwt": 2}, "jitsi_jwt_previous_secrets": 0})
+                               variables={"jitsi_secret_generations": {"jwt": 2}, "jitsi_jwt_previous_secrets": 0,
+                                          "jitsi_moderation": "everyone", "jitsi_wait_for_moderator": False})
         assert done.code == 0, done.output[-3000:]
+        with Person(campus, some_room(), token=signed(new, moodle_claims(campus.domain))) as ana:
+            ana.enter()
+            assert ana.becomes("owner"), "a student where everybody moderates"
         assert refused(campus, "any", token=signed(new, claims)) == "" and "not-allowed" in refused(campus, "any", token=signed(old, claims))
     finally:
         back = campus.playbook("campus.jitsi.site", "--tags", "prosody")
     assert back.code == 0 and refused(campus, "any", token=signed(old, claims)) == "", back.output[-3000:]
+    with Person(campus, some_room(), token=student(campus)) as ana:
+        assert "registration-required" in ana.waits(), "and where the token says who does"
 
 
 def test_public_keys_verify_and_are_not_confused(campus, tmp_path):
