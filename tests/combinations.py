@@ -23,7 +23,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 KEPT = CHECKOUT / ".build" / "combinations"
 #: That of the lab, so that what is rendered finds the lab's certificates.
 DOMAIN = "meet.lab.test"
-SECRETS = {label: f"{label} for the tests, long enough" for label in ("xmpp/focus", "turn", "jwt")}
+SECRETS = {label: f"{label} for the tests, long enough" for label in ("xmpp/focus", "xmpp/telephone", "turn", "jwt")}
 LDAP = {"prosody_ldap_servers": ["ldap.example.edu"], "prosody_ldap_base": "ou=people,dc=example,dc=edu"}
 
 
@@ -49,6 +49,10 @@ def combinations() -> dict[str, dict[str, t.Any]]:
                            "prosody_room_policy": True, "prosody_max_occupants": 50, "prosody_reservations_url": "https://rooms.example.edu",
                            "jitsi_turn_servers": [{"host": "turn.example.edu", "region": "east"}], "jitsi_privacy": "strict",
                            "jitsi_remote_components": True, "jitsi_web_addresses": ["192.0.2.1"]}
+    # Gateways to telephones change who waits.
+    for name in ("anonymous-alone-first", "internal-alone-first", "internal-guests-authenticated", "ldap-alone-everyone", "jwt-alone-authenticated",
+                 "jwt-alone-token", "jwt-alone-token-wait", "jwt-guests-token-wait"):
+        found[f"{name}-lobby_on-breakout-phones"] = {**found[f"{name}-lobby_on-breakout"], "jitsi_gateways": ["gateway"]}
     for name, value in {"jwt_public_keys": {"one": "-----BEGIN PUBLIC KEY-----\n"}, "jwt_keys_url": "https://sso.example.edu/certs",
                         "jwt_key_server": "https://keys.example.edu"}.items():
         found[f"jwt-alone-token-wait-{name}"] = {**found["jwt-alone-token-wait-lobby_on-breakout"], f"jitsi_{name}": value}
@@ -91,7 +95,7 @@ def render(place: pathlib.Path) -> dict[str, dict[str, t.Any]]:
     files = [*(CHECKOUT / "roles" / role / part / "main.yml" for role in ("jitsi", "jicofo") for part in ("defaults", "vars")),
              CHECKOUT / "roles" / "prosody" / "defaults" / "main.yml", *sorted((CHECKOUT / "roles" / "prosody" / "vars" / "main").glob("*.yml"))]
     names = sorted({name for variables in wanted.values() for name in variables})
-    defaults = {"prosody_room_policy": False, "prosody_max_occupants": 0, "prosody_reservations_url": "", "jitsi_turn_servers": [],
+    defaults = {"jitsi_gateways": [], "prosody_room_policy": False, "prosody_max_occupants": 0, "prosody_reservations_url": "", "jitsi_turn_servers": [],
                 "jitsi_privacy": "standard", "jitsi_remote_components": False, "jitsi_web_addresses": [], "jitsi_jwt_public_keys": {},
                 "jitsi_jwt_keys_url": "", "jitsi_jwt_key_server": "", "prosody_ldap_servers": [], "prosody_ldap_base": "", "prosody_lobby": True,
                 "prosody_lobby_persistent": False, "prosody_breakout_rooms": True}

@@ -49,15 +49,35 @@ class Gateway(t.NamedTuple):
     why: str = ""
 
 
-def gateway(name: str, metrics: str | None, health: int | None = None) -> Gateway:
+#: The HTTP status of a gateway's own check while its account is not registered, and nothing else is looked at.
+NOT_REGISTERED = 503
+#: The state of an account that is not tried again.
+REFUSED = "Authentication Failed"
+_STATE = re.compile(r"REG STATE CHANGE .*; newState=(?:RegistrationState=)?([^;\]]+)(?:.*; reason=([^\]]*))?")
+
+
+def registration(log: str) -> tuple[str, str]:
+    """The last state of an account in a gateway's log, and the reason that its registrar gave; both may be empty.
+
+    >>> registration("REG STATE CHANGE x -> RegistrationStateChangeEvent[ oldState=a; newState=RegistrationState=Registered; reason=null]")
+    ('Registered', '')
+    """
+    found = _STATE.findall(log)
+    state, reason = found[-1] if found else ("", "")
+    return state.strip(), "" if reason == "null" else reason.strip()
+
+
+def gateway(name: str, metrics: str | None, health: int | None, *, own_check: bool = False, log: str = "") -> Gateway:
     """How a gateway is.
 
     :param metrics: its metrics, or None when it does not answer
-    :param health: the HTTP status of its own check, or None when it has none: without somebody to call it always fails
+    :param health: the HTTP status of its own check, or None when it does not answer
+    :param own_check: whether it has somebody to call for that; without, it fails as soon as the account is registered
+    :param log: the end of its log
 
-    >>> gateway("main", "jitsi_jigasi_conferences 2.0\\n")
+    >>> gateway("main", "jitsi_jigasi_conferences 2.0\\n", 500)
     Gateway(name='main', state='busy', calls=2, why='')
-    >>> gateway("main", None).why
+    >>> gateway("main", None, None).why
     'does not answer'
     """
     if metrics is None:
@@ -66,10 +86,15 @@ def gateway(name: str, metrics: str | None, health: int | None = None) -> Gatewa
     if not found:
         return Gateway(name, "unhealthy", 0, "says nothing of its calls")
     calls = int(float(found[1]))
-    if health is not None and health != 200:
-        return Gateway(name, "unhealthy", calls, f"fails its own check (HTTP {health})")
     if re.search(r"(?m)^jitsi_jigasi_shutdown_in_progress(?:\{[^}]*\})?\s+1", metrics):
         return Gateway(name, "unhealthy", calls, "is shutting down")
+    if health == NOT_REGISTERED:
+        said = ", ".join(word for word in registration(log) if word)
+        return Gateway(name, "unhealthy", calls, "is not registered" + (f" ({said})" if said else ""))
+    if health is None:
+        return Gateway(name, "unhealthy", calls, "does not say whether it is registered")
+    if own_check and health != 200:
+        return Gateway(name, "unhealthy", calls, f"fails its own check (HTTP {health})")
     return Gateway(name, "busy" if calls else "idle", calls)
 
 

@@ -11,10 +11,10 @@ short_description: Say how the gateways to telephones of a host are, and how man
 version_added: 0.1.0
 description:
   - Asks each jigasi of the host on loopback for its metrics. Without calls it is C(idle), with calls C(busy), and C(unhealthy) when it does
-    not answer, is shutting down or fails its own check.
-  - Fails when one is unhealthy, with one sentence that says what to look at.
-  - A jigasi does not say whether its account is registered. One that has somebody to call for its check
-    (C(org.jitsi.jigasi.HEALTH_CHECK_SIP_URI)) finds that out.
+    not answer, is shutting down, is not registered, or fails its own check.
+  - Fails when one is unhealthy, with one sentence that says what to look at. Of an account that is not registered it says what the log has of
+    it, such as that the password is wrong. One that was started a moment ago is waited for.
+  - A jigasi that has somebody to call for its own check (C(org.jitsi.jigasi.HEALTH_CHECK_SIP_URI)) finds out whether calls get through.
 author: campus.jitsi contributors (@campus-jitsi)
 attributes:
   check_mode:
@@ -39,7 +39,7 @@ options:
         type: int
         required: true
       log:
-        description: Its log, for the sentence when it is unhealthy.
+        description: Its log, where it says what became of its registration.
         type: str
         default: /var/log/jitsi/jigasi.log
   own_check:
@@ -72,6 +72,7 @@ table:
   returned: always
 """
 
+import time
 import typing as t
 import urllib.error
 
@@ -79,6 +80,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.campus.jitsi.plugins.module_utils import _telephony
+
+#: How many seconds a registration may take, and how many bytes of a log are looked at.
+PATIENCE = 10
+TAIL = 256 * 1024
 
 
 def ask(port: int, path: str) -> tuple[int, str] | None:
@@ -92,11 +97,27 @@ def ask(port: int, path: str) -> tuple[int, str] | None:
         return None
 
 
+def end_of(path: str) -> str:
+    """The last lines of a log; empty when there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def look(gateway: t.Mapping[str, t.Any], own_check: bool) -> _telephony.Gateway:
     """How a gateway is."""
-    metrics = ask(gateway["http_port"], "/metrics")
-    health = ask(gateway["http_port"], "/about/health") if own_check else None
-    return _telephony.gateway(gateway["name"], metrics[1] if metrics else None, health[0] if health else None)
+    end = time.monotonic() + PATIENCE
+    while True:
+        metrics = ask(gateway["http_port"], "/metrics")
+        health = ask(gateway["http_port"], "/about/health")
+        log = end_of(gateway["log"])
+        registering = metrics and health and health[0] == _telephony.NOT_REGISTERED and _telephony.registration(log)[0] != _telephony.REFUSED
+        if not registering or time.monotonic() > end:
+            return _telephony.gateway(gateway["name"], metrics[1] if metrics else None, health[0] if health else None, own_check=own_check, log=log)
+        time.sleep(1)
 
 
 def main() -> None:

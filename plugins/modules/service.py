@@ -66,7 +66,8 @@ options:
         type: str
         default: ''
       undo:
-        description: URL to which a POST ends it, when the wait was in vain.
+        description: URL to which a POST ends it, when the wait was in vain. Without it, a service that has O(drain.start) takes no new users
+          until it is restarted.
         type: str
         default: ''
       metrics:
@@ -245,8 +246,9 @@ def drain(module: AnsibleModule) -> None:
         if time.monotonic() > end:
             if how["undo"]:
                 post(how["undo"])
+            again = "takes new ones again" if how["undo"] or not how["start"] else "takes no new ones until it is restarted"
             module.fail_json(
-                msg=f"{module.params['name']} still has {using:.0f} users after {how['timeout']} s; it takes new ones again "
+                msg=f"{module.params['name']} still has {using:.0f} users after {how['timeout']} s; it {again} "
                     "and runs with what it was started with. Run this again at a quieter time, or raise the drain timeout."
             )
         time.sleep(min(5, max(0.2, end - time.monotonic())))

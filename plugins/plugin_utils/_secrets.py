@@ -40,6 +40,7 @@ LABELS = {
     "xmpp/jibri/{jibri}": "password",
     "xmpp/recorder": "password",
     "xmpp/jigasi/{jigasi}": "password",
+    "xmpp/telephone": "password",
     "tls/ca": "key",
     "tls/prosody": "key",
     "tls/web": "key",

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.campus.jitsi.plugins.module_utils._names import did_you_mean
 from ansible_collections.campus.jitsi.plugins.plugin_utils._firewall import parse_source
-from ansible_collections.campus.jitsi.plugins.plugin_utils._validate import is_host_name
+from ansible_collections.campus.jitsi.plugins.plugin_utils._validate import is_host_name, is_true
 
 ACCOUNT = ("name", "user", "domain", "password", "transport", "proxy", "srtp", "room", "outbound_prefix", "settings")
 NEEDED = ("name", "user", "domain", "password")
@@ -180,9 +180,23 @@ def source_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
     return found
 
 
+def lobby_problems(variables: t.Mapping[str, t.Any], gateways: t.Collection[str]) -> list[str]:
+    """Callers need somewhere to wait where others need a token or an account.
+
+    >>> lobby_problems({"jitsi_auth": "internal", "prosody_lobby": False}, ["gw"])[0][:60]
+    '`prosody_lobby` is false, and with `jitsi_auth: internal` ca'
+    """
+    auth, lobby = variables.get("jitsi_auth", "anonymous"), variables.get("prosody_lobby", True)
+    if not gateways or auth == "anonymous" or is_true(lobby):
+        return []
+    return [f"`prosody_lobby` is false, and with `jitsi_auth: {auth}` callers of the gateways in `jitsi_jigasi` wait in a lobby until somebody opens "
+            "the room: leave it out, or leave the group empty."]
+
+
 def problems(variables: t.Mapping[str, t.Any], host: str, gateways: t.Collection[str], bridges: t.Collection[str]) -> list[str]:
     """All that is wrong with the telephones of a host."""
-    found = [*prefix_problems(variables), *dial_in_problems(variables), *source_problems(variables), *account_problems(variables.get("jigasi_sip_accounts"))]
+    found = [*prefix_problems(variables), *dial_in_problems(variables), *source_problems(variables), *lobby_problems(variables, gateways),
+             *account_problems(variables.get("jigasi_sip_accounts"))]
     if host in gateways:
         if not variables.get("jigasi_sip_accounts"):
             found.append(f"{host} is in `jitsi_jigasi` and has no SIP account: give it one in `jigasi_sip_accounts`, or take it out of the group.")

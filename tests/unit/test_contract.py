@@ -88,7 +88,10 @@ def test_a_combination_has_what_it_needs_and_nothing_of_the_others(rendered):
         assert (f"guest.{combinations.DOMAIN}" in hosts) == ("-guests-" in name or name == "everything"), name
         assert (f"lobby.{combinations.DOMAIN}" in hosts) == ("lobby_off" not in name), name
         assert (f"breakout.{combinations.DOMAIN}" in hosts) == ("-plain" not in name), name
+        assert (f"jigasi.{combinations.DOMAIN}" in hosts) == name.endswith("-phones"), name
         if not name.startswith(("jwt", "everything")):
+            if name.endswith("-alone-everyone-lobby_on-breakout-phones") or name.endswith("-alone-first-lobby_on-breakout-phones"):
+                of_tokens.remove("muc_wait_for_host")  # telephones alone wait
             assert not of_tokens & set(rooms["modules_enabled"]) and "campus_token_keys" not in main["modules_enabled"], name
         else:
             assert {"token_verification", "muc_campus_verified_tokens"} <= set(rooms["modules_enabled"]), name

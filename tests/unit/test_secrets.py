@@ -287,6 +287,6 @@ def test_no_label_is_forgotten():
 
 def test_the_labels_of_an_installation():
     assert _secrets.labels({"jvb": ["b1", "b2"], "prosody": ["core"], "coturn": ["t"], "jigasi": ["g"], "jibri": ["r-1"], "user": ["ana"]}) == {
-        "xmpp/jigasi/g": "password", "xmpp/jibri/r-1": "password", "xmpp/recorder": "password",
+        "xmpp/jigasi/g": "password", "xmpp/jibri/r-1": "password", "xmpp/recorder": "password", "xmpp/telephone": "password",
         "xmpp/focus": "password", "xmpp/jvb/b1": "password", "xmpp/jvb/b2": "password", "tls/ca": "key", "tls/prosody": "key", "tls/web": "key",
         "turn": "password", "jwt": "password", "users/ana": "password", "tls/turn/t": "key", "tls/issuer/core/prosody": "key", "tls/issuer/t/turn": "key"}

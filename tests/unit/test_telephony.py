@@ -3,8 +3,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
 import pytest
 from ansible_collections.campus.jitsi.plugins.module_utils import _telephony as mapper
+from ansible_collections.campus.jitsi.plugins.module_utils._properties import unknown_keys
 from ansible_collections.campus.jitsi.plugins.plugin_utils import _telephony
 
 GOOD = {"name": "main", "user": "4420", "domain": "pbx.example.edu", "password": "secret of theirs"}
@@ -106,6 +114,21 @@ def test_dialing_in(variables, said):
     assert len(found) == bool(said) and said in "".join(found)
 
 
+@pytest.mark.parametrize(
+    ("variables", "gateways", "said"),
+    [
+        ({"jitsi_auth": "internal", "prosody_lobby": False}, ["gw"], "with `jitsi_auth: internal` callers of the gateways"),
+        ({"jitsi_auth": "jwt", "prosody_lobby": "false"}, ["gw"], "with `jitsi_auth: jwt` callers of the gateways"),
+        ({"jitsi_auth": "internal", "prosody_lobby": False}, [], ""),
+        ({"jitsi_auth": "internal"}, ["gw"], ""),
+        ({"prosody_lobby": False}, ["gw"], ""),
+    ],
+)
+def test_callers_need_a_lobby(variables, gateways, said):
+    found = _telephony.lobby_problems(variables, gateways)
+    assert len(found) == bool(said) and said in "".join(found)
+
+
 def test_a_gateway_needs_an_account():
     assert "gw is in `jitsi_jigasi` and has no SIP account" in _telephony.problems({}, "gw", ["gw"], [])[0]
     assert _telephony.problems({}, "meet", ["gw"], []) == []
@@ -137,20 +160,31 @@ def test_answers_of_a_mapper(status, body, said):
 RUNS = "jitsi_jigasi_conferences {calls}\njitsi_jigasi_shutdown_in_progress {going}\n"
 
 
+LOG = """\
+2026-11-26 21:00:00.000 INFO: [42] SipGateway.registrationStateChanged#120: REG STATE CHANGE ProtocolProviderServiceSipImpl(4420@pbx (SIP)) -> RegistrationStateChangeEvent[ oldState=Unregistered; newState=RegistrationState=Registering; userRequest=false; reasonCode=-1; reason=null]
+2026-11-26 21:00:01.000 INFO: [43] SipGateway.registrationStateChanged#120: REG STATE CHANGE ProtocolProviderServiceSipImpl(4420@pbx (SIP)) -> RegistrationStateChangeEvent[ oldState=Registering; newState=RegistrationState=Authentication Failed; userRequest=false; reasonCode=1; reason=Incorrect password]
+2026-11-26 21:00:02.000 INFO: something else
+"""  # noqa: E501
+
+
 @pytest.mark.parametrize(
-    ("metrics", "health", "state", "why"),
+    ("metrics", "health", "own", "log", "state", "why"),
     [
-        (RUNS.format(calls="0.0", going="0.0"), None, "idle", ""),
-        (RUNS.format(calls="3.0", going="0.0"), None, "busy", ""),
-        (RUNS.format(calls="0", going="0"), 200, "idle", ""),
-        (RUNS.format(calls="0", going="0"), 500, "unhealthy", "fails its own check (HTTP 500)"),
-        (RUNS.format(calls="1", going="1.0"), None, "unhealthy", "is shutting down"),
-        ("<html>", None, "unhealthy", "says nothing of its calls"),
-        (None, None, "unhealthy", "does not answer"),
+        (RUNS.format(calls="0.0", going="0.0"), 500, False, "", "idle", ""),
+        (RUNS.format(calls="3.0", going="0.0"), 500, False, LOG, "busy", ""),
+        (RUNS.format(calls="0", going="0"), 200, True, "", "idle", ""),
+        (RUNS.format(calls="0", going="0"), 500, True, "", "unhealthy", "fails its own check (HTTP 500)"),
+        (RUNS.format(calls="0", going="0"), None, True, "", "unhealthy", "does not say whether it is registered"),
+        (RUNS.format(calls="0", going="0"), 503, False, LOG, "unhealthy", "is not registered (Authentication Failed, Incorrect password)"),
+        (RUNS.format(calls="0", going="0"), 503, True, LOG.replace("Incorrect password", "null"), "unhealthy", "is not registered (Authentication Failed)"),
+        (RUNS.format(calls="2", going="0"), 503, True, "", "unhealthy", "is not registered"),
+        (RUNS.format(calls="1", going="1.0"), 500, False, "", "unhealthy", "is shutting down"),
+        ("<html>", 500, False, "", "unhealthy", "says nothing of its calls"),
+        (None, None, False, "", "unhealthy", "does not answer"),
     ],
 )
-def test_how_a_gateway_is(metrics, health, state, why):
-    found = mapper.gateway("main", metrics, health)
+def test_how_a_gateway_is(metrics, health, own, log, state, why):
+    found = mapper.gateway("main", metrics, health, own_check=own, log=log)
     assert (found.state, found.why) == (state, why)
 
 
@@ -158,3 +192,72 @@ def test_what_people_see_of_gateways():
     gateways = [mapper.Gateway("main", "busy", 2), mapper.Gateway("secure", "unhealthy", 0, "does not answer")]
     assert mapper.table(gateways, 10) == ["main    busy  2 of 10 calls", "secure  unhealthy  does not answer"]
     assert mapper.table(gateways, 0)[0] == "main    busy  2 calls"
+
+
+# --- what is rendered ----------------------------------------------------------------------------------------------
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+SIP, CALL = "net.java.sip.communicator.impl.protocol.sip.acc1.", "org.jitsi.jigasi.xmpp.acc."
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """The settings of a gateway by jitsi_auth, and by the account's transport and srtp, as Ansible makes them."""
+    place = tmp_path_factory.mktemp("gateway")
+    files = [str(ROLES / role / part) for role, part in (("jitsi", "defaults/main.yml"), ("jitsi", "vars/main.yml"), ("jigasi", "defaults/main.yml"),
+                                                         ("jigasi", "vars/main/main.yml"), ("jigasi", "vars/main/keys.yml"))]
+    wanted = {auth: {"jitsi_auth": auth} for auth in ("anonymous", "internal", "ldap", "jwt")}
+    wanted |= {"tcp": {"account": {"transport": "tcp", "proxy": "proxy.example.edu"}}, "off": {"account": {"srtp": False}},
+               "optional": {"account": {"transport": "tls", "srtp": "optional", "proxy": "proxy.example.edu"}},
+               "required": {"account": {"transport": "tls", "srtp": "required", "proxy": "proxy.example.edu:5099"}}}
+    play = [{"hosts": "localhost", "gather_facts": False, "connection": "local", "vars_files": files, "tasks": [
+        {"ansible.builtin.set_fact": {"settings": "{{ __jigasi_settings }}", "known": "{{ __jigasi_known_keys }}"},
+         "loop": [{"name": name, "auth": one.get("jitsi_auth", "anonymous"), "account": {**GOOD, **one.get("account", {})}} for name, one in wanted.items()],
+         "vars": {"jitsi_auth": "{{ item.auth }}", "jigasi_sip_accounts": "{{ [item.account] }}", "gateway": "{{ __jigasi_gateways[0] }}"},
+         "register": "found"},
+        {"ansible.builtin.copy": {"dest": str(place / "found.json"), "mode": "0600", "content":
+            "{{ dict(found.results | map(attribute='item.name') | zip(found.results | map(attribute='ansible_facts'))) | to_json }}"}}]}]
+    (place / "play.yml").write_text(json.dumps(play), encoding="utf-8")
+    variables = {"jitsi_domain": "meet.example.edu", "jigasi_xmpp_password": "brewery", "jigasi_call_password": "calls", "jitsi_gateways": ["gw"],
+                 "ansible_python_interpreter": sys.executable}
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1",
+                   "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(ROLES.parent / ".build" / "source"))}
+    done = subprocess.run([str(pathlib.Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", json.dumps(variables),
+                           str(place / "play.yml")], env=environment, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    return json.loads((place / "found.json").read_text(encoding="utf-8"))
+
+
+def test_jigasi_reads_every_property(rendered):
+    for name, one in rendered.items():
+        assert unknown_keys(one["settings"], one["known"]) == [], name
+        assert unknown_keys([*one["settings"], "org.jitsi.jigasi.JVB_INVITE_TIMEOT"], one["known"]) != []
+
+
+def test_a_gateway_enters_by_itself_whoever_else_may(rendered):
+    """A name for each call, on a host where one password is good for any name, whatever people need."""
+    for auth in ("anonymous", "internal", "ldap", "jwt"):
+        settings = rendered[auth]["settings"]
+        assert settings[f"{CALL}USER_ID"] == "telephone@jigasi.meet.example.edu" and settings[f"{CALL}UNIQUE_USER_ID"] is True, auth
+        # Plain here, for a reason of jigasi's; the other two are in base64.
+        assert settings[f"{CALL}PASS"] == "calls" and settings[f"{CALL}ANONYMOUS_AUTH"] is False and settings[f"{CALL}ALLOW_NON_SECURE"] is False, auth
+        assert settings["org.jitsi.jigasi.TRUSTED_DOMAINS"] == ["recorder.meet.example.edu", "jigasi.meet.example.edu"], auth
+        assert settings["org.jitsi.jigasi.JVB_INVITE_TIMEOUT"] == 300000
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("tcp", {"PREFERRED_TRANSPORT": "TCP", "PROXY_ADDRESS": "proxy.example.edu", "PROXY_PORT": 5060, "PROXY_AUTO_CONFIG": False, "SAVP_OPTION": 0}),
+        ("off", {"PREFERRED_TRANSPORT": "UDP", "PROXY_AUTO_CONFIG": True, "DEFAULT_ENCRYPTION": False, "SAVP_OPTION": 0,
+                 "ENCRYPTION_PROTOCOL_STATUS.SDES": False}),
+        ("optional", {"PREFERRED_TRANSPORT": "TLS", "PROXY_PORT": 5061, "DEFAULT_ENCRYPTION": True, "SAVP_OPTION": 2,
+                      "ENCRYPTION_PROTOCOL_STATUS.SDES": True, "ENCRYPTION_PROTOCOL_STATUS.ZRTP": False, "DEFAULT_SIPZRTP_ATTRIBUTE": False,
+                      "SDES_CIPHER_SUITES": "AES_CM_128_HMAC_SHA1_80,AES_CM_128_HMAC_SHA1_32"}),
+        ("required", {"PROXY_PORT": "5099", "DEFAULT_ENCRYPTION": True, "SAVP_OPTION": 1}),
+    ],
+)
+def test_how_an_account_talks(rendered, name, wanted):
+    settings = rendered[name]["settings"]
+    assert {key: settings.get(SIP + key) for key in wanted} == wanted
+    assert base64.b64decode(settings[f"{SIP}PASSWORD"]).decode() == GOOD["password"]

@@ -43,6 +43,8 @@ class Modes:
         found["settings"]["global"].update(everywhere)
         found["settings"]["hosts"][self.site.domain].update(options)
         found["jicofo"]["jicofo"]["xmpp"]["client"]["password"] = self.site.secret("xmpp/focus")
+        if telephones := found["settings"]["hosts"].get(f"jigasi.{self.site.domain}"):
+            telephones["shared_secret"] = self.site.secret("xmpp/telephone")
         texts = {self.prosody: _render.to_prosody(found["settings"]), self.jicofo: _render.to_hocon(found["jicofo"])}
         # Into the files as they are, with owner and mode.
         self.site.on(self.site.of("prosody")[0], f"for path, text in {texts!r}.items():\n    open(path, 'w').write(text)")

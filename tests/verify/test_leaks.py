@@ -24,6 +24,8 @@ def needed(site, name: str, generations: dict[str, int]) -> dict[str, set[str]]:
             files[f"/etc/campus.jitsi/certificates/{certificate}.issuer.key"] = of(f"tls/issuer/{name}/{certificate}")
     if "coturn" in site.roles and "prosody" in roles:
         files[f"/etc/prosody/conf.avail/{site.domain}-turn.cfg.lua"] = of("turn")
+    if "jigasi" in site.roles and "prosody" in roles:
+        files[f"/etc/prosody/conf.avail/{site.domain}.cfg.lua"] = of("xmpp/telephone")
     if "coturn" in roles:
         files[f"/etc/coturn/certs/turn.{site.domain}.key"] = of(f"tls/turn/{name}")
         # Credentials that were given before a rotation are good until they expire.
@@ -35,8 +37,8 @@ def needed(site, name: str, generations: dict[str, int]) -> dict[str, set[str]]:
     if "jvb" in roles:
         files["/etc/jitsi/videobridge/jvb.conf"] = of(f"xmpp/jvb/{name}")
     if "jigasi" in roles:
-        for path in ("", "secure/"):
-            files[f"/etc/jitsi/jigasi/{path}sip-communicator.properties"] = of(f"xmpp/jigasi/{name}")
+        for path in ("", "secure/") if name == "gateway" else ("",):
+            files[f"/etc/jitsi/jigasi/{path}sip-communicator.properties"] = of(f"xmpp/jigasi/{name}") | of("xmpp/telephone")
     if "nginx_meet" in roles:
         files[f"/etc/jitsi/meet/{site.domain}.key"] = of("tls/web")
     return files
@@ -65,7 +67,7 @@ def test_a_rotation_of_all_secrets_leaves_none_behind(site):
     secrets = Secrets(site)
     # The authority is rotated with the root key only, and an issuer with what it issues.
     generations = {label: 2 for label in secrets.labels
-                   if (label.startswith("xmpp/jigasi/") or not gateways) and not label.startswith(("tls/ca", "tls/issuer/"))}
+                   if (label.startswith(("xmpp/jigasi/", "xmpp/telephone")) or not gateways) and not label.startswith(("tls/ca", "tls/issuer/"))}
     assert generations
     try:
         with secrets.watch() as watch:

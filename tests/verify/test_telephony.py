@@ -5,90 +5,25 @@ from __future__ import annotations
 
 import base64
 import json
-import pathlib
 import re
-import subprocess
+import shutil
 import time
 import uuid
 
 import pytest
+import telephones
+import yaml
 from conftest import JSON
-from people import Person
+from people import Person, some_room
+from telephones import ACCOUNTS, ANSWERS, BUSY, CALLER, FOREIGN, Telephony, callers, comes, dial, finished, goes, hang_up
 
-RAYO = "urn:xmpp:rayo:1"
-ANSWERS, BUSY, FOREIGN = "+34600000001", "+34600000002", "+900123456789"
-
-
-class Telephony:
-    """The exchange, the gateway, and what they say."""
-
-    def __init__(self, site):
-        self.site = site
-        self.pbx = site.host("pbx")
-        self.gateway = site.host("gateway")
-        self.address = site.address("pbx")
-
-    def contacts(self) -> dict[str, str]:
-        """The accounts that are registered, each with where."""
-        shown = self.pbx.check_output("kamcmd ul.dump")
-        return dict(re.findall(r"AoR: (\S+)(?:(?!AoR:)[\s\S])*?Address: (\S+)", shown))
-
-    def registered(self, *accounts: str, seconds: float = 30) -> dict[str, str]:
-        """Wait until these accounts are registered."""
-        end = time.monotonic() + seconds
-        while not set(accounts) <= set(found := self.contacts()):
-            assert time.monotonic() < end, f"only {found} of {accounts} after {seconds} s\n{self.log('main')}\n{self.log('secure')}"
-            time.sleep(0.5)
-        return found
-
-    def log(self, account: str) -> str:
-        name = "jigasi.log" if account == "main" else f"jigasi-{account}.log"
-        return self.gateway.check_output("tail -n 60 /var/log/jitsi/%s", name)
-
-    def exchange_log(self, since: str) -> str:
-        return self.pbx.check_output("journalctl --unit=kamailio --since=@%s --output=cat --no-pager", since)
-
-    def now(self) -> str:
-        return self.pbx.check_output("date +%s")
-
-    def sipp(self, scenario: str, *words: str) -> subprocess.Popen:
-        """One run of sipp on the exchange's host."""
-        command = ["sipp", f"{self.address}:5060", "-i", self.address, "-sf", f"/srv/pbx/{scenario}.xml", "-m", "1", "-timeout", "40",
-                   "-timeout_error", "-nostdin", *words]
-        return subprocess.Popen(self.site.ssh("pbx", *command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def call(self, number: str, room: str = "", seconds: float = 4, port: int = 5090) -> subprocess.Popen:
-        """A telephone that calls and hangs up after some seconds."""
-        extra = f"Jitsi-Conference-Room: {room}" if room else "Subject: none"
-        return self.sipp("call", "-s", number, "-p", str(port), "-mp", str(port + 1000), "-d", str(int(seconds * 1000)), "-key", "extra", extra)
-
-    def refused(self, number: str, status: int, room: str = "") -> None:
-        """A telephone whose call must be refused with a status."""
-        extra = f"Jitsi-Conference-Room: {room}" if room else "Subject: none"
-        self.pbx.check_output("sed s/STATUS/%s/ /srv/pbx/refused.xml > /srv/pbx/refused-%s.xml", str(status), str(status))
-        finished(self.sipp(f"refused-{status}", "-s", number, "-p", "5095", "-key", "extra", extra))
-
-    def conferences(self, port: int = 8788) -> int:
-        shown = json.loads(self.gateway.check_output("python3 -c %s", f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/about/stats').read().decode())"))
-        return shown["conferences"]
-
-
-def finished(process: subprocess.Popen, seconds: float = 60) -> None:
-    out, _err = process.communicate(timeout=seconds)
-    assert process.returncode == 0, out[-3000:]
+#: Keys for voices, in the text of a call.
+KEY = "inline:" + base64.b64encode(bytes(range(30))).decode()
 
 
 @pytest.fixture(scope="module")
-def telephony(site) -> Telephony:
-    if not site.groups.get("jitsi_jigasi"):
-        pytest.skip("has no gateway: the scenario jigasi tests it")
-    # The exchange asks the mapper of the installation, whose certificate its authority signed.
-    authority = pathlib.Path(site.ca_file).read_text(encoding="utf-8")
-    site.on("pbx", f"open('/usr/local/share/ca-certificates/meet.crt', 'w').write({authority!r})")
-    site.host("pbx").check_output("update-ca-certificates")
-    found = Telephony(site)
-    found.registered("4420", "4421", seconds=60)
-    return found
+def telephony(site) -> telephones.Telephony:
+    return telephones.found(site)
 
 
 @pytest.fixture
@@ -100,72 +35,60 @@ def person(site):
     one.close()
 
 
-def callers(person: Person) -> dict[str, str]:
-    """The nicks of others than the focus and oneself, with the names that they show."""
-    shown = {}
-    for element in person.received:
-        room, _slash, nick = (element.get("from") or "").partition("/")
-        if element.tag.endswith("}presence") and room == person.room and nick in person.occupants(person.room) and nick not in ("focus", person.nick):
-            name = element.find("{http://jabber.org/protocol/nick}nick")
-            shown[nick] = name.text if name is not None else shown.get(nick, "")
-    return shown
-
-
-def comes(person: Person, name: str, seconds: float = 20) -> str:
-    """Wait for a telephone in the room; its nick."""
-    end = time.monotonic() + seconds
-    while name not in (there := callers(person)).values():
-        assert time.monotonic() < end, f"{name} is not there: {there}"
-        person.see(0.3)
-    return next(nick for nick, shown in there.items() if shown == name)
-
-
-def goes(person: Person, nick: str, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while nick in person.occupants(person.room):
-        assert time.monotonic() < end, f"{nick} is still there"
-        person.see(0.3)
-
-
 def statuses(person: Person, nick: str) -> list[str]:
     return [status.text for element in person.received if element.get("from") == f"{person.room}/{nick}"
             for status in element.findall("{jabber:client}status")]
 
 
-def dial(person: Person, number: str) -> str:
-    """Have a number called into the room, as the client does."""
-    return person.tries(f"{person.room}/focus", f'<dial xmlns="{RAYO}" from="fromnumber" to="{number}">'
-                        f'<header name="JvbRoomName" value="{person.room}"/></dial>')
-
-
-def test_accounts_are_registered_over_udp_and_over_verified_tls(telephony):
-    contacts = telephony.registered("4420", "4421")
-    assert "transport=udp" in contacts["4420"] and "transport=tls" in contacts["4421"]
-    address = telephony.site.address("gateway")
-    assert address in contacts["4420"] and address in contacts["4421"]
+def test_accounts_are_registered_over_udp_and_tcp_and_verified_tls(telephony):
+    contacts = telephony.registered(*ACCOUNTS)
+    for account, (host, _name, transport, _port) in ACCOUNTS.items():
+        assert f"transport={transport}" in contacts[account] and telephony.site.address(host) in contacts[account], (account, contacts)
 
 
 def test_accounts_come_back_after_the_registrar_restarts(telephony):
     telephony.pbx.check_output("systemctl restart kamailio")
-    # UDP with the next registration, which the registrar wants within 20 s; TLS when the connection is gone.
-    telephony.registered("4420", "4421", seconds=60)
+    # UDP with the next registration, which the registrar wants within 20 s; TCP and TLS when the connection is gone.
+    telephony.registered(*ACCOUNTS, seconds=60)
 
 
 def test_a_telephone_gets_into_a_room_that_is_there(telephony, person):
     telephone = telephony.call("4420", person.room)
-    nick = comes(person, "+34910000000")
+    nick = comes(person, CALLER)
     assert telephony.conferences() == 1
     finished(telephone)
     goes(person, nick)
     assert telephony.conferences() == 0
 
 
-def test_a_telephone_gets_into_a_room_over_tls(telephony, person):
-    telephone = telephony.call("4421", person.room)
-    nick = comes(person, "+34910000000")
-    assert telephony.conferences(8790) == 1
+@pytest.mark.parametrize("account", ["4421", "4422"])
+def test_a_telephone_gets_into_a_room_over_tls_and_tcp(telephony, person, account):
+    telephone = telephony.call(account, person.room)
+    nick = comes(person, CALLER)
+    assert telephony.conferences(account) == 1
+    # In nobody's name, and no owner of anything.
+    assert person.occupants(person.room)[nick] == "none"
     finished(telephone)
     goes(person, nick)
+
+
+def test_voices_are_encrypted_with_keys_of_a_suite_that_both_have(telephony, person):
+    """The account takes two suites; a caller offers one of old, then one of these."""
+    offer = f"m=audio [media_port] RTP/SAVP 0\na=crypto:1 F8_128_HMAC_SHA1_80 {KEY}\na=crypto:2 AES_CM_128_HMAC_SHA1_32 {KEY}"
+    answer = ('<recv response="200" rrs="true"><action><ereg regexp="RTP/SAVP[^@]*a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:" search_in="body" '
+              'check_it="true" assign_to="1"/></action></recv><Reference variables="1"/>')
+    telephony.site.on("pbx", f"""
+for name, kind in (("secure", "call"), ("kept", "refused")):
+    text = open("/srv/pbx/" + kind + ".xml").read().replace("m=audio [media_port] RTP/AVP 0", {offer!r})
+    text = text.replace('<recv response="200" rrs="true"/>', {answer!r}).replace("STATUS", "488")
+    open("/srv/pbx/" + name + ".xml", "w").write(text)
+""")
+    extra = f"Jitsi-Conference-Room: {person.room}"
+    telephone = telephony.sipp("secure", "-s", "4421", "-p", "5090", "-mp", "6090", "-d", "3000", "-key", "extra", extra)
+    comes(person, CALLER)
+    finished(telephone)
+    # Without `srtp` an account takes no keys.
+    finished(telephony.sipp("kept", "-s", "4420", "-p", "5095", "-key", "extra", extra))
 
 
 def test_a_telephone_opens_a_new_room(telephony, site):
@@ -175,7 +98,7 @@ def test_a_telephone_opens_a_new_room(telephony, site):
     try:
         time.sleep(2)
         one.enter()
-        comes(one, "+34910000000")
+        comes(one, CALLER)
         finished(telephone)
     finally:
         one.close()
@@ -216,24 +139,39 @@ def test_a_number_that_is_busy(telephony, person):
     finished(phone)
 
 
-def test_two_calls_are_shared_out_and_a_third_is_too_many(telephony, person):
-    """Each account has one call at most here: by what the gateways say of themselves, the second call is the other account's."""
-    phones = telephony.sipp("answers", "-p", "5080", "-mp", "6080", "-m", "2")
-    time.sleep(1)
+def call_each(telephony: Telephony, person: Person, number: int) -> set[str]:
+    """Have so many calls made, one after the other; the accounts that made them."""
     since = telephony.now()
-    assert dial(person, ANSWERS) == "done"
-    comes(person, ANSWERS)
-    person.see(2)
-    assert dial(person, ANSWERS) == "done"
-    end = time.monotonic() + 20
-    while list(callers(person).values()).count(ANSWERS) < 2:
-        assert time.monotonic() < end, callers(person)
-        person.see(0.3)
-    person.see(2)
-    assert set(re.findall(r"CALL of (\d+) to", telephony.exchange_log(since))) == {"4420", "4421"}
-    assert dial(person, ANSWERS) == "service-unavailable"
-    for nick in callers(person):
-        person.tries(person.room, f'<query xmlns="http://jabber.org/protocol/muc#admin"><item nick="{nick}" role="none"/></query>')
+    for made in range(1, number + 1):
+        assert dial(person, ANSWERS) == "done"
+        end = time.monotonic() + 20
+        while list(callers(person).values()).count(ANSWERS) < made:
+            assert time.monotonic() < end, callers(person)
+            person.see(0.3)
+        person.see(1.5)
+    found = re.findall(r"CALL of (\d+) to", telephony.exchange_log(since))
+    assert len(found) == number, found
+    return set(found)
+
+
+def test_calls_are_shared_out_among_all_gateways_of_all_hosts(telephony, person):
+    """Each account has one call at most here: by what the gateways say of themselves, each call is another account's. A gateway that is gone
+    gets none."""
+    phones = telephony.sipp("answers", "-p", "5080", "-mp", "6080", "-m", "5")
+    time.sleep(1)
+    assert call_each(telephony, person, 3) == set(ACCOUNTS)
+    assert dial(person, ANSWERS) in ("service-unavailable", "undefined-condition")
+    hang_up(person)
+    beside = telephony.site.host("meet")
+    beside.check_output("systemctl stop jigasi")
+    try:
+        person.see(2)
+        assert call_each(telephony, person, 2) == {"4420", "4421"}
+        assert dial(person, ANSWERS) == "service-unavailable"
+        hang_up(person)
+    finally:
+        beside.check_output("systemctl start jigasi")
+        telephony.registered("4422", seconds=60)
     finished(phones)
 
 
@@ -272,7 +210,7 @@ def test_a_pin_leads_into_its_room(telephony, site):
     try:
         one.enter()
         telephone = telephony.call("471100")
-        comes(one, "+34910000000")
+        comes(one, CALLER)
         finished(telephone)
     finally:
         one.close()
@@ -337,7 +275,7 @@ def test_how_the_gateways_are(telephony, site, person):
 
     assert states() == ["idle", "idle"]
     telephone = telephony.call("4420", person.room, seconds=12)
-    comes(person, "+34910000000")
+    comes(person, CALLER)
     assert states() == ["busy", "idle"]
     finished(telephone)
     telephony.gateway.check_output("systemctl stop jigasi@secure")
@@ -346,33 +284,153 @@ def test_how_the_gateways_are(telephony, site, person):
         assert done.code != 0 and "The gateway secure does not answer: look at /var/log/jitsi/jigasi-secure.log." in done.output
     finally:
         telephony.gateway.check_output("systemctl start jigasi@secure")
-        telephony.registered("4420", "4421", seconds=60)
+        telephony.registered(*ACCOUNTS, seconds=60)
 
 
-def test_a_wrong_password_is_said_clearly_and_does_not_hammer(telephony, site):
-    accounts = [{"name": "main", "user": "4420", "domain": "pbx.lab.test", "password": "not the password of it"}]
+def datagram(site, name: str, address: str, port: int, text: str = "x") -> str:
+    """What becomes of a datagram from a host: `silence`, `refused`, or the answer's first line."""
+    return site.on(name, f"""
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+    way.settimeout(2)
+    way.connect(({address!r}, {port}))
+    way.send({text!r}.encode())
     try:
-        done = site.playbook("campus.jitsi.site", "--tags", "jigasi", "--diff", "-v", variables={"jigasi_sip_accounts": accounts}, environment=JSON)
-        assert done.code == 0, done.output
-        assert "PASSWORD=" in done.output
-        for secret in ("not the password of it", 'sécr=t: "1" #\\x', "quite another secret"):
-            assert secret not in done.output and base64.b64encode(secret.encode()).decode() not in done.output
-        since = telephony.gateway.check_output("date +%s --date=\"$(systemctl show --property=ActiveEnterTimestamp --value jigasi)\"")
-        # Longer than it takes for a registration to be renewed, and for a lost one to be tried again.
-        time.sleep(25)
-        assert "Wrong username or password for provider:sip:4420@pbx.lab.test" in telephony.log("main")
-        with_credentials = re.findall(r"REGISTER of 4420 over udp, credentials: [1-9]", telephony.exchange_log(since))
-        assert len(with_credentials) == 1, with_credentials
-        # The other account is gone from the host, with its service.
-        assert telephony.gateway.run("systemctl is-active jigasi@secure").stdout.strip() != "active"
-        assert not telephony.gateway.file("/etc/jitsi/jigasi/secure").exists
+        print(way.recv(2000).decode().splitlines()[0])
+    except TimeoutError:
+        print("silence")
+    except ConnectionRefusedError:
+        print("refused")
+""").strip()
+
+
+def test_who_can_reach_a_gateway(telephony, site):
+    """The exchange, for calls and voices, and nobody else; also not the host beside it."""
+    gateway, beside, exchange = (site.address(name) for name in ("gateway", "meet", "pbx"))
+    options = (f"OPTIONS sip:4420@{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP {exchange}:5099;rport;branch=z9hG4bKx\r\nFrom: <sip:x@x>;tag=1\r\n"
+               f"To: <sip:4420@{gateway}>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+    assert datagram(site, "pbx", gateway, 5060, options) == "SIP/2.0 200 OK"
+    assert datagram(site, "meet", gateway, 5060, options) == "silence"
+    # Nobody talks at the moment, so the host itself refuses what gets in.
+    assert datagram(site, "pbx", gateway, 20000) == "refused"
+    assert datagram(site, "meet", gateway, 20000) == "silence"
+    tcp = "timeout 3 bash -c '</dev/tcp/%s/5060'"
+    assert site.host("pbx").run(tcp, beside).rc == 0
+    assert site.host("gateway").run(tcp, beside).rc != 0
+    status = site.playbook("campus.jitsi.status")
+    assert re.search(rf"jigasi +5060-5069/udp +\S.* {re.escape(exchange)} ", status.output), status.output
+
+
+# --- a run that changes much ----------------------------------------------------------------------------------------
+
+MAPPER = """
+import http.server, json, urllib.parse
+ROOMS = {"555001": "topology@conference.meet.lab.test"}
+class Mapper(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
+        pins = {room: pin for pin, room in ROOMS.items()}
+        room, pin = ROOMS.get(asked.get("id")), pins.get(asked.get("conference"))
+        found = {"message": "It is so.", "id": int(asked.get("id") or pin or 0), "conference": room or asked.get("conference") if room or pin else False}
+        body = json.dumps(found).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.HTTPServer(("", 8070), Mapper).serve_forever()
+"""
+WRONG = "not the password of it"
+
+
+@pytest.fixture(scope="module")
+def other(telephony, tmp_path_factory):
+    """What a run does to a wrong password for the first account while it has a call, to a second account that is gone, to a gateway whose host
+    is not one any more, and to another mapper; and the run back."""
+    site = telephony.site
+    site.on("pbx", f"open('/srv/pbx/mapper.py', 'w').write({MAPPER!r})")
+    site.host("pbx").check_output("systemctl stop mapper 2> /dev/null; systemd-run --unit=mapper python3 /srv/pbx/mapper.py")
+    inventory = tmp_path_factory.mktemp("other") / "inventory"
+    shutil.copytree(site.inventory, inventory)
+    data = yaml.safe_load((inventory / "ansible_inventory.yml").read_text(encoding="utf-8"))
+    del data["jitsi_jigasi"]["hosts"]["meet"]
+    (inventory / "ansible_inventory.yml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    variables = {
+        "jigasi_sip_accounts": [{"name": "main", "user": "4420", "domain": "pbx.lab.test", "password": WRONG}],
+        "nginx_meet_dial_in_pins": {}, "nginx_meet_conference_mapper_url": "http://pbx.lab.test:8070/mapper",
+    }
+    words = ["--tags", "prosody,jigasi,nginx_meet"]
+    room = Person(site, some_room())
+    try:
+        room.enter()
+        telephone = telephony.call("4420", room.room, seconds=38)
+        comes(room, CALLER)
+        started = time.monotonic()
+        done = site.playbook("campus.jitsi.site", *words, "--diff", "-v", variables=variables, environment=JSON, inventory=inventory)
+        # The caller hung up by himself, with what SIP has for that.
+        finished(telephone)
+        yield done, started
     finally:
-        done = site.playbook("campus.jitsi.site", "--tags", "jigasi", environment=JSON)
-        assert done.code == 0, done.output
-    telephony.registered("4420", "4421", seconds=60)
+        room.close()
+        back = site.playbook("campus.jitsi.site", *words, environment=JSON)
+        site.host("pbx").run("systemctl stop mapper")
+    assert back.code == 0, back.output[-3000:]
+    telephony.registered(*ACCOUNTS, seconds=60)
+
+
+def test_a_restart_waits_for_calls_and_takes_no_new_ones(telephony, other):
+    done, _started = other
+    assert done.code == 0, done.output[-3000:]
+    log = telephony.gateway.check_output("cat /var/log/jitsi/jigasi.log")
+    drained, _nothing, later = log.rpartition("Entered graceful shutdown mode")
+    assert drained and "hung up" in later and later.index("hung up") < later.index("Starting Jigasi"), later[-3000:]
+
+
+def test_a_wrong_password_is_said_clearly_and_does_not_hammer(telephony, site, other):
+    done, _started = other
+    assert "PASSWORD=" in done.output
+    for secret in (WRONG, 'sécr=t: "1" #\\x', "quite another secret", "the third one of them"):
+        assert secret not in done.output and base64.b64encode(secret.encode()).decode() not in done.output
+    # The other account is gone from the host, with its service.
+    assert telephony.gateway.run("systemctl is-active jigasi@secure").stdout.strip() != "active"
+    assert not telephony.gateway.file("/etc/jitsi/jigasi/secure").exists
+    since = telephony.gateway.check_output("date +%s --date=\"$(systemctl show --property=ActiveEnterTimestamp --value jigasi)\"")
+    telephony.says("4420", "Wrong username or password for provider:sip:4420@pbx.lab.test")
+    # Longer than it takes for a registration to be renewed, and for a lost one to be tried again.
+    time.sleep(max(0, 25 - time.time() + float(since)))
+    with_credentials = re.findall(r"REGISTER of 4420 over udp, credentials: [1-9]", telephony.exchange_log(since))
+    assert len(with_credentials) == 1, with_credentials
+    seen = site.module("gateway", "gateway_check", {"gateways": [{"name": "main", "http_port": 8788}]})
+    assert seen["failed"] and seen["msg"] == ("The gateway main is not registered (Authentication Failed, SIP/2.0 401 Unauthorized): "
+                                              "look at /var/log/jitsi/jigasi.log."), seen
+
+
+def test_a_gateway_whose_host_is_none_any_more_is_thrown_out(telephony, site, other):
+    """With a run over Prosody's host its account is gone, and jicofo has nobody there."""
+    beside = site.host("meet")
+    names = beside.check_output("ls /var/lib/prosody/auth%2emeet%2elab%2etest/accounts")
+    assert "jigasi%2dgateway.dat" in names and "jigasi%2dmeet.dat" not in names, names
+    assert site.log_in(beside, "jigasi-meet", site.secret("xmpp/jigasi/meet")) == "not-authorized"
+    assert site.log_in(beside, "jigasi-gateway", site.secret("xmpp/jigasi/gateway")) == "success"
+
+
+def test_a_mapper_of_ones_own_knows_the_pins(telephony, site, other):
+    https = site.connect()
+    asked = {"/conferenceMapper?id=555001": f"topology@conference.{site.domain}", "/conferenceMapper?id=471100": False}
+    for path, room in asked.items():
+        status, _headers, body = https.request("GET", path)
+        assert status == 200 and json.loads(body)["conference"] == room, (path, body)
+    since = telephony.now()
+    telephony.refused("471100", 403)
+    # The right one is known; the account that would take the call has a wrong password here.
+    telephony.refused("555001", 480)
+    assert f"CALL with 555001: the mapper says 200, topology@conference.{site.domain}" in telephony.exchange_log(since)
 
 
 def test_passwords_are_for_the_gateway_alone(telephony):
+    names = telephony.site.host("meet").check_output("ls /var/lib/prosody/auth%2emeet%2elab%2etest/accounts").split()
+    # The package makes one beside Prosody, after an upgrade with an empty password.
+    assert "jigasi.dat" not in names and "jigasi%2dmeet.dat" in names, names
     for path in ("/etc/jitsi/jigasi/sip-communicator.properties", "/etc/jitsi/jigasi/secure/sip-communicator.properties"):
         file = telephony.gateway.file(path)
         assert (file.user, file.group, file.mode) == ("jigasi", "jitsi", 0o600), path

@@ -12,19 +12,32 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jivesoftware.smack.ConnectionConfiguration.SecurityMode;
+import org.jivesoftware.smack.StanzaListener;
+import org.jivesoftware.smack.XMPPException;
 import org.jivesoftware.smack.iqrequest.AbstractIqRequestHandler;
+import org.jivesoftware.smack.packet.ExtensionElement;
 import org.jivesoftware.smack.packet.IQ;
+import org.jivesoftware.smack.packet.Message;
 import org.jivesoftware.smack.packet.Presence;
+import org.jivesoftware.smack.packet.StanzaError.Condition;
+import org.jivesoftware.smackx.muc.packet.MUCUser;
 import org.jxmpp.jid.EntityBareJid;
+import org.jxmpp.jid.EntityFullJid;
 import org.jxmpp.jid.impl.JidCreate;
 import org.jxmpp.jid.parts.Resourcepart;
 
@@ -55,6 +68,10 @@ final class Call {
     private DatagramSocket media;
     private XmppLink link;
     private MucRoom room;
+    private MucRoom lobby;
+    private ScheduledFuture<?> patience;
+    /** What becomes of somebody in the lobby: empty when he is let in, else why not. */
+    private final BlockingQueue<String> verdict = new LinkedBlockingQueue<>();
     private final Set<String> others = ConcurrentHashMap.newKeySet();
 
     /** An incoming call. */
@@ -106,7 +123,8 @@ final class Call {
         login.security = "true".equals(settings.own("xmpp.acc.ALLOW_NON_SECURE")) ? SecurityMode.ifpossible : SecurityMode.required;
         String user = settings.own("xmpp.acc.USER_ID");
         if (user != null && "false".equals(settings.own("xmpp.acc.ANONYMOUS_AUTH"))) {
-            login.username = user.substring(0, user.indexOf('@'));
+            // A name of its own for each call, as on a host where one secret is good for all names.
+            login.username = user.substring(0, user.indexOf('@')) + ("true".equals(settings.own("xmpp.acc.UNIQUE_USER_ID")) ? "-" + resource : "");
             login.domain = JidCreate.domainBareFrom(user.substring(user.indexOf('@') + 1));
             login.password = settings.own("xmpp.acc.PASS");
         } else {
@@ -131,6 +149,7 @@ final class Call {
                     @Override
                     public IQ handleIQRequest(IQ request) {
                         LOG.info(name + ": " + ((XmlIq) request).payload().attr("action") + " of the focus");
+                        patience.cancel(false);
                         return IQ.createResultIQ(request);
                     }
                 });
@@ -141,20 +160,69 @@ final class Call {
         Xml ask = Xml.of("conference", "http://jitsi.org/protocol/focus").attr("room", where).attr("machine-uid", resource);
         IQ ready = link.ask(XmlIq.set(JidCreate.domainBareFrom("focus." + base), ask));
         if (ready == null || ready.getType() == IQ.Type.error) {
-            throw new IOException("the focus says " + (ready == null ? "nothing" : ready.getError()));
+            // The real one goes on, too: Prosody holds it back until the focus is there.
+            LOG.severe("Could not invite the focus to the conference: " + (ready == null ? "no answer" : ready.getError()));
         }
+        // However long it is for something else, nobody waits longer than this for the focus to begin.
+        Duration longest = Duration.ofMillis(Long.parseLong(settings.own("JVB_INVITE_TIMEOUT", "30000")));
+        patience = Periodic.after(longest, () -> Periodic.io(() -> end("no invitation of the focus within " + longest.toSeconds() + " s")));
         room = new MucRoom(link, where, Resourcepart.from(resource));
         room.setPassword(password);
         room.listen(this::seen);
-        room.setExtension(Xml.of("nick", "http://jabber.org/protocol/nick").text(name));
-        Xml features = Xml.of("features", "http://jitsi.org/protocol/jitsi-meet");
+        room.setExtension(nick());
+        Xml features = Xml.of("features", "jabber:client");
         features.child("feature").attr("var", "http://jitsi.org/protocol/jigasi");
         features.child("feature").attr("var", "urn:xmpp:jingle:apps:rtp:audio");
         room.setExtension(features);
-        room.join();
+        try {
+            room.join();
+        } catch (XMPPException.XMPPErrorException e) {
+            Xml address = Xml.of((ExtensionElement) e.getStanzaError().getExtension("lobbyroom", "http://jitsi.org/jitmeet"));
+            if (e.getStanzaError().getCondition() != Condition.registration_required || address == null) {
+                throw e;
+            }
+            waitIn(JidCreate.entityBareFrom(address.text().trim()), where);
+            room.join();
+        }
         status("Initializing Call");
         LOG.info(name + " joined " + where + " as " + resource);
         gateway.publish();
+    }
+
+    private Xml nick() {
+        return Xml.of("nick", "http://jabber.org/protocol/nick").text(name);
+    }
+
+    /** Stands in the lobby until somebody lets him in, or it is closed, or nobody does. */
+    private void waitIn(EntityBareJid address, EntityBareJid where) throws Exception {
+        LOG.info("Lobby enabled by moderator! Will try to join lobby!");
+        EntityFullJid seat = JidCreate.entityFullFrom(address, Resourcepart.from(resource));
+        StanzaListener listener = stanza -> {
+            MUCUser user = MUCUser.from(stanza);
+            if (user == null) {
+                return;
+            }
+            if (stanza instanceof Presence && seat.equals(stanza.getFrom()) && ((Presence) stanza).getType() == Presence.Type.unavailable) {
+                boolean open = user.getDestroy() != null && user.getDestroy().getJid() != null;
+                verdict.add(open ? "" : user.getDestroy() != null ? "the meeting is over" : "it was sent away from the lobby");
+            } else if (stanza instanceof Message && stanza.getFrom().asBareJid().equals(where) && user.getInvite() != null) {
+                verdict.add("");
+            }
+        };
+        link.connection().addAsyncStanzaListener(listener, stanza -> stanza instanceof Presence || stanza instanceof Message);
+        lobby = new MucRoom(link, address, Resourcepart.from(resource));
+        lobby.setExtension(nick());
+        lobby.join();
+        LOG.info(name + " waits in " + address);
+        String why = verdict.take();
+        link.connection().removeAsyncStanzaListener(listener);
+        MucRoom left = lobby;
+        lobby = null;
+        left.leave();
+        if (!why.isEmpty()) {
+            throw new IOException(why);
+        }
+        LOG.info(name + " is let in");
     }
 
     private void seen(Presence presence) {
@@ -185,7 +253,23 @@ final class Call {
 
     // ---- SIP ----------------------------------------------------------------------------------------------------
 
-    private String sdp(boolean secure) throws IOException {
+    /** The number and the name of the suite for an answer: the first that is offered and enabled; of an offer, the first that is enabled. */
+    private Map.Entry<String, String> suite(String offer) {
+        List<String> enabled = List.of(gateway.header("SDES_CIPHER_SUITES", "").split(","));
+        if (offer == null) {
+            return Map.entry("1", enabled.get(0));
+        }
+        Matcher matcher = Pattern.compile("(?m)^a=crypto:(\\d+) (\\w+) ").matcher(offer);
+        while (matcher.find()) {
+            if (enabled.contains(matcher.group(2))) {
+                return Map.entry(matcher.group(1), matcher.group(2));
+            }
+        }
+        return null;
+    }
+
+    private String sdp(Map.Entry<String, String> crypto) throws IOException {
+        boolean secure = crypto != null;
         if (media == null) {
             media = gateway.mediaSocket();
         }
@@ -196,7 +280,7 @@ final class Call {
         if (secure) {
             byte[] key = new byte[30];
             new java.security.SecureRandom().nextBytes(key);
-            out.append("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:").append(java.util.Base64.getEncoder().encodeToString(key)).append("\r\n");
+            out.append("a=crypto:").append(crypto.getKey()).append(' ').append(crypto.getValue()).append(" inline:").append(java.util.Base64.getEncoder().encodeToString(key)).append("\r\n");
         }
         return out.toString();
     }
@@ -205,7 +289,8 @@ final class Call {
     void take() {
         try {
             boolean offersKeys = invite.body.contains("RTP/SAVP");
-            if (offersKeys && !gateway.encrypts() || !offersKeys && gateway.insistsOnKeys()) {
+            Map.Entry<String, String> crypto = offersKeys ? suite(invite.body) : null;
+            if (offersKeys && (!gateway.encrypts() || crypto == null) || !offersKeys && gateway.insistsOnKeys()) {
                 refuse(488, "Not Acceptable Here");
                 return;
             }
@@ -229,7 +314,7 @@ final class Call {
                     return;
                 }
                 lastAnswer = invite.response(200, "OK", tag).add("Contact", account.contact()).add("Content-Type", "application/sdp");
-                lastAnswer.body = sdp(offersKeys);
+                lastAnswer.body = sdp(crypto);
                 answered = true;
             }
             for (long wait = 500; wait <= 8000; wait *= 2) {
@@ -242,7 +327,9 @@ final class Call {
             end("nobody acknowledged the answer");
         } catch (Exception e) {
             LOG.log(Level.WARNING, name + ": " + e.getMessage(), e);
-            refuse(500, "Server Internal Error");
+            if (!ended.get()) {
+                refuse(500, "Server Internal Error");
+            }
         }
     }
 
@@ -346,7 +433,7 @@ final class Call {
             request.add(header, credentials);
         }
         request.add("Content-Type", "application/sdp");
-        request.body = sdp(gateway.encrypts());
+        request.body = sdp(gateway.encrypts() ? suite(null) : null);
         outbound = account.new Transaction(request);
         boolean again = true;
         try {
@@ -418,6 +505,10 @@ final class Call {
     }
 
     private void leave() {
+        verdict.add("the call is over");
+        if (patience != null) {
+            patience.cancel(false);
+        }
         if (room != null) {
             room.leave();
         }

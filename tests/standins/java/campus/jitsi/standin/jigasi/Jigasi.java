@@ -76,9 +76,11 @@ public final class Jigasi {
         HttpApi http = new HttpApi()
                 .route("GET", "/about/version", request -> Response.json(Json.object("name", "Jigasi", "version", version, "os", "Linux",
                         "standin", Version.NOTICE)))
-                // The real one calls HEALTH_CHECK_SIP_URI, and without one is never healthy.
-                .route("GET", "/about/health", request -> gateway.ready() && settings.own("HEALTH_CHECK_SIP_URI") != null
-                        ? new Response(200, HttpApi.JSON, "") : new Response(500, HttpApi.JSON, Json.write(Json.object("reason", "GW not ready."))))
+                // The real one calls HEALTH_CHECK_SIP_URI, and without one is never healthy; it says nothing at all while its account is not
+                // registered.
+                .route("GET", "/about/health", request -> !gateway.ready() ? new Response(503, HttpApi.JSON, "")
+                        : settings.own("HEALTH_CHECK_SIP_URI") != null ? new Response(200, HttpApi.JSON, "{}")
+                        : new Response(500, HttpApi.JSON, Json.write(Json.object("reason", "GW not ready."))))
                 .route("GET", "/about/stats", request -> Response.json(Json.object("conferences", gateway.conferences(),
                         "participants", gateway.participants(), "stress_level", gateway.stress(), "shutdown_in_progress", gateway.shuttingDown())))
                 .route("GET", "/metrics", metrics::answer);

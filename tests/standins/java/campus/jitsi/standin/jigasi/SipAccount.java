@@ -54,6 +54,7 @@ final class SipAccount implements SipTransport.Listener {
     private Duration pause = FIRST_PAUSE;
     private volatile boolean registered;
     private volatile boolean givenUp;
+    private String shown = "Unregistered";
 
     SipAccount(Map<String, String> account, int clearPort, int securePort) throws IOException {
         String[] address = account.get("USER_ID").split("@");
@@ -144,7 +145,8 @@ final class SipAccount implements SipTransport.Listener {
                 if (answer != null && (answer.status() == 401 || answer.status() == 403 || answer.status() == 407)) {
                     givenUp = true;
                     registered = false;
-                    LOG.severe("Wrong username or password for provider:" + who + ": " + answer.start);
+                    LOG.severe("Wrong username or password for provider:" + who);
+                    changed(who, "Authentication Failed", answer.start);
                     return;
                 }
             }
@@ -154,7 +156,7 @@ final class SipAccount implements SipTransport.Listener {
             }
             long seconds = expires(answer);
             if (!registered) {
-                LOG.info("REG STATE CHANGE " + who + " -> Registered, for " + seconds + " s");
+                changed(who, "Registered", null);
             }
             registered = true;
             pause = FIRST_PAUSE;
@@ -165,9 +167,17 @@ final class SipAccount implements SipTransport.Listener {
         }
     }
 
+    /** In the words of the real one. */
+    private void changed(String who, String state, String reason) {
+        LOG.info("REG STATE CHANGE ProtocolProviderServiceSipImpl(" + who + ") -> RegistrationStateChangeEvent[ oldState=" + shown + "; newState="
+                + "RegistrationState=" + state + "; userRequest=false; reasonCode=-1; reason=" + reason + "]");
+        shown = state;
+    }
+
     private void failed(String who, String why) {
         registered = false;
-        LOG.warning("REG STATE CHANGE " + who + " -> Connection Failed: " + why + "; next try in " + pause.toSeconds() + " s");
+        changed(who, "Connection Failed", why);
+        LOG.info("Next try of " + who + " in " + pause.toSeconds() + " s");
         schedule(pause);
         pause = pause.multipliedBy(2).compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause.multipliedBy(2);
     }

@@ -7,9 +7,12 @@
 --  * A token's `features` decide over roles: a student's with `recording` would record. Here they are a moderator's.
 --  * token_affiliation leaves those alone who come to a room with a lobby: a second teacher would wait like a student. Here he enters.
 --
+-- Where nobody but telephones waits, any token is a host (campus_any_token_opens).
+--
 -- A token counts only where it was verified: every session has the one of its address, also that of a guest, whose was not.
 
 local main_host = module:get_option_string("muc_mapper_domain_base");
+local any_opens = module:get_option_boolean("campus_any_token_opens", false);
 
 local TEACHES = { owner = true, moderator = true, teacher = true };
 
@@ -25,7 +28,8 @@ end
 
 -- Before muc_wait_for_host's own answer; any but nil ends the search.
 module:hook("room_has_host", function (event)
-	return moderates(event.session);
+	local session = event.session;
+	return moderates(session) or any_opens and session.auth_token ~= nil and session.host == main_host;
 end, 10);
 
 -- When Jitsi's module has verified the token, also that of a stream which is about to be resumed and brings its own.
