@@ -62,6 +62,30 @@ def test_variables_decide():
     assert opened("turn", turn, variables={"jitsi_tls_source": "acme"})["80/tcp"] == "*"
 
 
+PHONES = {"jitsi": ["meet", "web"], "jitsi_jigasi": ["web"]}
+
+
+@pytest.mark.parametrize(
+    ("host", "groups", "variables", "more"),
+    [
+        # What answers the gateway's own registration gets in without any source, and nobody else does.
+        ("web", PHONES, {}, {}),
+        ("web", PHONES, {"jigasi_sip_sources": ["198.51.100.7", "2001:db8:5::/48"]}, {
+            "5060-5069/udp": "198.51.100.7 2001:db8:5::/48", "5060-5069/tcp": "198.51.100.7 2001:db8:5::/48",
+            "20000-20199/udp": "198.51.100.7 2001:db8:5::/48"}),
+        ("web", PHONES, {"jigasi_sip_sources": ["198.51.100.7"], "jigasi_min_port": 30000, "jigasi_max_port": 30499},
+         {"5060-5069/udp": "198.51.100.7", "5060-5069/tcp": "198.51.100.7", "30000-30499/udp": "198.51.100.7"}),
+        # Prosody lets a gateway of another host in, and none of its own host needs it.
+        ("meet", PHONES, {}, {"80/tcp": "*", "443/tcp": "*", "10000/udp": "*", "5222/tcp": "192.0.2.2"}),
+        ("meet", {"jitsi": ["meet"], "jitsi_jigasi": ["meet"]}, {"jigasi_sip_sources": ["198.51.100.7"]}, {
+            "80/tcp": "*", "443/tcp": "*", "10000/udp": "*", "5060-5069/udp": "198.51.100.7", "5060-5069/tcp": "198.51.100.7",
+            "20000-20199/udp": "198.51.100.7"}),
+    ],
+)
+def test_telephones(host, groups, variables, more):
+    assert opened(host, groups, variables=variables) == {"22/tcp": "*", **more}
+
+
 def test_whose_addresses_are_needed():
     placed = place_roles(SPLIT)
     assert _firewall.peers_needed("core", placed) == ["bridge1", "bridge2", "web"]
