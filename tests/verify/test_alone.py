@@ -25,7 +25,7 @@ def everything(host):
 def test_a_role_alone_does_what_the_site_does(site, tmp_path, role):
     if not site.groups.get(f"jitsi_{role}"):
         pytest.skip(f"the scenario {role} tests it")
-    name = sorted(site.groups[f"jitsi_{role}"])[-1]
+    name = sorted(site.groups[f"jitsi_{role}"])[0]
     path, service = ROLES[role]
     host, before = site.host(name), everything(site.host(name))
     own = yaml.safe_load((site.inventory / "host_vars" / name).read_text(encoding="utf-8"))
