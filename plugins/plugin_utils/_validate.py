@@ -773,6 +773,8 @@ def recorder_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
         path = variables.get(name) or ""
         if path and (not str(path).startswith("/") or str(path).rstrip("/") in ("", "/tmp", "/var", "/home", "/srv", "/etc")):
             found.append(f"`{name}` is {path!r}: give a folder of its own, as a whole path, such as `/srv/jitsi/recordings`.")
+        elif re.match(r"/(home|root|tmp|var/tmp|run|dev|proc|sys)/", str(path)):
+            found.append(f"`{name}` is {path!r}, which services do not see or do not keep: give a folder in another place, such as `/srv/jitsi/recordings`.")
     return [*found, *_finalize_problems(variables), *_target_problems(variables.get("jitsi_streaming_targets") or [])]
 
 

@@ -124,7 +124,54 @@ def loudness(site, path: str) -> float:
     return float(re.search(r"max_volume: (-?[\d.]+) dB", said).group(1))
 
 
-def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, call, people):
+def settings(site, **changed) -> None:
+    """Changes what the program on the host reads, as a run of the playbook would."""
+    script = ("import json,sys; p='/etc/jitsi/jibri/recorder.json'; d=json.load(open(p)); d.update(json.loads(sys.argv[1]));"
+              "open(p,'w').write(json.dumps(d, indent=4, sort_keys=True)+'\\n')")
+    site.host(REC).check_output("python3 -c %s %s", script, json.dumps(changed))
+
+
+@contextlib.contextmanager
+def by_hand(site):
+    """What becomes of recordings happens when a test says so, and not when the host's timer does."""
+    host = site.host(REC)
+    host.check_output("systemctl stop jibri-finish.timer jibri-finish.service")
+    try:
+        yield
+    finally:
+        host.run("systemctl start jibri-finish.timer")
+
+
+def finish(site) -> bool:
+    """As the host's timer does each minute: whether all of it went well."""
+    return site.host(REC).run("systemctl start jibri-finish").rc == 0
+
+
+@pytest.fixture
+def kept(site):
+    """The settings as they were, whatever a test does, which looks after recordings by hand."""
+    before = site.host(REC).file("/etc/jitsi/jibri/recorder.json").content_string
+    with by_hand(site):
+        yield
+        subprocess.run(site.ssh(REC, "tee", "/etc/jitsi/jibri/recorder.json"), input=before.encode(), stdout=subprocess.DEVNULL, check=True)
+        site.host(REC).run("systemctl start jibri-keeper")
+        idle(site, 90)
+
+
+def made(site, name: str) -> str:
+    """A folder with a recording of the encoder alone, up to jibri's last call."""
+    folder = f"{RECORDINGS}/{name}"
+    ffmpeg = f"ffmpeg -v error -f lavfi -i testsrc=s=640x360:r=10 -f lavfi -i sine -t 10 -c:v libx264 -c:a aac {folder}/{name}_today.mp4"
+    site.host(REC).check_output(f"install -d -o jibri -g jibri {folder} && runuser -u jibri -- {ffmpeg} </dev/null && "
+                                f"runuser -u jibri -- /usr/local/lib/campus.jitsi/recorder-done {folder}")
+    return folder
+
+
+def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, call, people, kept):
+    """And moved, for which no recorder waits."""
+    host = site.host(REC)
+    host.check_output("rm -rf /srv/moved")
+    settings(site, finalize="move", move_to="/srv/moved")
     idle(site)
     stamp = str(int(time.time()))
     rooms = {"Ada": "red-" + stamp, "Blas": "blue-" + stamp}
@@ -140,8 +187,15 @@ def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, 
         stop(browser)
     lasted = time.monotonic() - started
     idle(site)
+    # Nothing is there to move them to: nothing is lost, and it waits.
+    assert not finish(site)
+    folders = [str(pathlib.PurePosixPath(recording_of(site, room)).parent) for room in rooms.values()]
+    assert all(host.file(f"{folder}/.pending").exists for folder in folders)
+    host.check_output("install -d -o jibri /srv/moved")
+    assert finish(site)
+    assert not any(host.file(folder).exists for folder in folders)
     for name, room in rooms.items():
-        file = recording_of(site, room)
+        file = recording_of(site, room, "/srv/moved")
         found = probe(site, file)
         assert lasted - 3 < found["seconds"] < lasted + 12, (found["seconds"], lasted)
         assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
@@ -153,11 +207,11 @@ def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, 
         assert not others, seen
         assert loudness(site, file) > -40
         folder = str(pathlib.PurePosixPath(file).parent)
-        people_told = json.loads(site.host(REC).file(f"{folder}/metadata.json").content_string)
+        people_told = json.loads(host.file(f"{folder}/metadata.json").content_string)
         assert people_told["meeting_url"] == f"https://{site.domain}/{room}"
-        note = json.loads(site.host(REC).file(f"{folder}/recording.json").content_string)
-        listed = {one["name"]: one["sha256"] for one in note["files"]}
-        assert listed[pathlib.PurePosixPath(file).name] == site.host(REC).file(file).sha256sum
+        note = json.loads(host.file(f"{folder}/recording.json").content_string)
+        assert {one["name"]: one["sha256"] for one in note["files"]} == {
+            path.rpartition("/")[2]: host.file(path).sha256sum for path in (file, f"{folder}/metadata.json")}
 
 
 def meeting(people, prefix: str):
@@ -222,23 +276,6 @@ def test_a_restart_waits_for_the_end_of_a_recording(site, people):
     recorded_for(site, room, 10)
 
 
-def settings(site, **changed) -> None:
-    """Changes what the program on the host reads, as a run of the playbook would."""
-    script = ("import json,sys; p='/etc/jitsi/jibri/recorder.json'; d=json.load(open(p)); d.update(json.loads(sys.argv[1]));"
-              "open(p,'w').write(json.dumps(d, indent=4, sort_keys=True)+'\\n')")
-    site.host(REC).check_output("python3 -c %s %s", script, json.dumps(changed))
-
-
-@pytest.fixture
-def kept(site):
-    """The settings as they were, whatever a test does."""
-    before = site.host(REC).file("/etc/jitsi/jibri/recorder.json").content_string
-    yield
-    subprocess.run(site.ssh(REC, "tee", "/etc/jitsi/jibri/recorder.json"), input=before.encode(), stdout=subprocess.DEVNULL, check=True)
-    site.host(REC).run("systemctl start jibri-keeper")
-    idle(site, 90)
-
-
 def test_recorders_without_room_are_not_there_and_come_back(site, people, kept):
     idle(site)
     settings(site, min_free=10**9)
@@ -253,44 +290,35 @@ def test_recorders_without_room_are_not_there_and_come_back(site, people, kept):
     idle(site, 90)
 
 
-def test_old_recordings_go_and_younger_ones_and_unfinished_uploads_stay(site, kept):
+def test_old_recordings_go_and_younger_ones_and_those_not_yet_moved_stay(site, kept):
     host = site.host(REC)
-    names = {"old": 10, "young": 1, "waiting": 10}
-    for name, days in names.items():
-        host.check_output(f"mkdir -p {RECORDINGS}/{name}; touch {RECORDINGS}/{name}/x.mp4 {RECORDINGS}/{name}/recording.json"
-                          + (f" {RECORDINGS}/{name}/.pending" if name == "waiting" else "")
-                          + f"; touch -d '-{days} days' {RECORDINGS}/{name}/* {RECORDINGS}/{name}/.pending {RECORDINGS}/{name} 2>/dev/null; "
-                            f"[ {name} = waiting ] || rm -f {RECORDINGS}/{name}/.pending; touch -d '-{days} days' {RECORDINGS}/{name};"
-                            f"chown -R jibri: {RECORDINGS}/{name}")
-    # An upload that cannot work: its target is no remote.
     settings(site, retention_days=7, finalize="move", move_to="/nowhere")
-    host.run("systemctl start jibri-keeper")
-    assert not host.file(f"{RECORDINGS}/old").exists
-    assert host.file(f"{RECORDINGS}/young").exists
-    assert host.file(f"{RECORDINGS}/waiting/x.mp4").exists
-    host.check_output(f"rm -rf {RECORDINGS}/young {RECORDINGS}/waiting")
-
-
-def test_a_recording_is_moved_when_its_copy_is_the_same_and_not_before(site, people, kept):
-    host = site.host(REC)
-    settings(site, finalize="move", move_to="/srv/moved")
-    host.check_output("rm -rf /srv/moved")
-    idle(site)
-    browser, room = meeting(people, "moves")
-    time.sleep(5)
-    stop(browser)
-    idle(site)
-    # The target is not there: nothing is lost, and it waits.
-    first = recording_of(site, room)
-    folder = str(pathlib.PurePosixPath(first).parent)
-    assert host.file(f"{folder}/.pending").exists
-    host.check_output("install -d -o jibri /srv/moved")
-    host.check_output(f"touch -d '-5 minutes' {folder} {folder}/* {folder}/.pending")
-    sum_before = host.file(first).sha256sum
-    # The host's timer tries again; the unit has no sandbox that would forbid it the new folder.
+    folders = {name: made(site, name) for name in ("old", "young", "waiting")}
+    host.check_output(f"rm {folders['old']}/.pending {folders['young']}/.pending")
+    host.check_output(f"touch -d '-8 days' {folders['old']}/* {folders['old']} {folders['waiting']}/* {folders['waiting']}/.pending {folders['waiting']}")
     host.check_output("systemctl start jibri-keeper")
-    assert host.file(recording_of(site, room, "/srv/moved")).sha256sum == sum_before
-    assert not host.file(folder).exists
+    assert {name: host.file(folder).exists for name, folder in folders.items()} == {"old": False, "young": True, "waiting": True}
+    host.check_output(f"rm -r {folders['young']} {folders['waiting']}")
+
+
+def test_a_recording_that_cannot_be_moved_is_in_the_way_of_no_other(site, kept):
+    """It stays, and the host says so. One that a recorder left when it died is moved, too, once nobody can be at it any more."""
+    host = site.host(REC)
+    host.check_output("rm -rf /srv/moved; install -d -o jibri /srv/moved /srv/moved/a-first")
+    settings(site, finalize="move", move_to="/srv/moved")
+    first, second, died = (made(site, name) for name in ("a-first", "b-second", "c-died"))
+    host.check_output(f"rm {died}/recording.json {died}/.pending")
+    assert not finish(site)
+    assert host.file(first).exists and not host.file(second).exists and host.file(died).exists
+    assert "jibri-finish.service" in host.check_output("systemctl --failed --plain --no-legend")
+    assert "is not the same in /srv/moved" in host.check_output("journalctl --unit jibri-finish --lines 5 --output cat")
+    host.check_output(f"rmdir /srv/moved/a-first; touch -d '-11 minutes' {died} {died}/*")
+    # It is the user jibri, and may write where recordings are and go.
+    assert finish(site)
+    for folder in (first, second, died):
+        assert not host.file(folder).exists
+        name = folder.rpartition("/")[2]
+        assert sorted(host.file(f"/srv/moved/{name}").listdir()) == [f"{name}_today.mp4", "recording.json"]
 
 
 DAV = "/srv/verify-dav"
@@ -310,7 +338,7 @@ def install(host, *names: str) -> None:
     host.check_output("DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends %s >/dev/null" % " ".join(names))
 
 
-def test_an_upload_that_is_cut_off_is_taken_up_again(site, people):
+def test_an_upload_that_is_cut_off_is_taken_up_again(site):
     """To a real WebDAV server, which says nothing of what is in a file: it is read back before the recording is deleted here."""
     host = site.host(REC)
     install(host, "rclone")
@@ -318,30 +346,26 @@ def test_an_upload_that_is_cut_off_is_taken_up_again(site, people):
     dav = f"rclone serve webdav {DAV} --addr 127.0.0.1:8090 --user campus --pass 'a word for the archive'"
     wish = {"jibri_finalize": "rclone", "jibri_rclone_remote": "campus:lectures",
             "jibri_rclone_config": f"[campus]\ntype = webdav\nurl = http://127.0.0.1:8090\nvendor = other\nuser = campus\npass = {word}"}
-    idle(site)
     try:
         done = site.playbook("campus.jitsi.site", "--tags", "jibri", "--limit", REC, "--diff", variables=wish)
         assert done.code == 0 and word not in done.output, done.output[-3000:]
         file = host.file("/etc/jitsi/jibri/rclone.conf")
         assert word in file.content_string and (file.user, file.mode) == ("jibri", 0o600)
         host.check_output("mkdir -p %s", DAV)
-        browser, room = meeting(people, "upload")
-        time.sleep(12)
-        with server(host, "verify-dav", dav + " --bwlimit 8k"):
-            stop(browser)
-            wait_for(lambda: host.run(f"find {DAV} -type f -size +0").stdout, 60, "the beginning of the upload")
-            host.check_output("systemctl kill --signal=KILL verify-dav")
-        idle(site, 120)
-        path = recording_of(site, room)
-        folder = str(pathlib.PurePosixPath(path).parent)
-        assert host.file(f"{folder}/.pending").exists
-        whole = host.file(path).sha256sum
-        with server(host, "verify-dav", dav):
-            # Before the host's timer comes to it, which tries again each minute: a try without a server would fail.
-            wait_for(lambda: host.socket("tcp://127.0.0.1:8090").is_listening, 20, "the server")
-            host.check_output(f"touch -d '-5 minutes' {folder} {folder}/* {folder}/.pending")
-            host.check_output("systemctl start jibri-keeper")
-        assert host.file(recording_of(site, room, DAV)).sha256sum == whole
+        with by_hand(site):
+            folder = made(site, "upload")
+            whole = host.file(f"{folder}/upload_today.mp4").sha256sum
+            with server(host, "verify-dav", dav + " --bwlimit 8k"):
+                wait_for(lambda: host.socket("tcp://127.0.0.1:8090").is_listening, 20, "the server")
+                host.check_output("systemctl start --no-block jibri-finish")
+                wait_for(lambda: host.run(f"find {DAV} -type f -size +0").stdout, 60, "the beginning of the upload")
+                host.check_output("systemctl kill --signal=KILL verify-dav")
+            wait_for(lambda: host.run("systemctl is-failed jibri-finish").rc == 0, 90, "the end of the upload")
+            assert host.file(f"{folder}/.pending").exists and host.file(f"{folder}/upload_today.mp4").sha256sum == whole
+            with server(host, "verify-dav", dav):
+                wait_for(lambda: host.socket("tcp://127.0.0.1:8090").is_listening, 20, "the server")
+                assert finish(site)
+        assert host.file(recording_of(site, "upload", DAV)).sha256sum == whole
         assert not host.file(folder).exists
     finally:
         back = site.playbook("campus.jitsi.site", "--tags", "jibri", "--limit", REC)
