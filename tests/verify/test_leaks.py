@@ -19,9 +19,10 @@ def needed(site, name: str, generations: dict[str, int]) -> dict[str, set[str]]:
     def of(label: str) -> set[str]:
         return {f"{label}@{generations.get(label, 1)}"}
 
-    for role, certificate in (("prosody", "prosody"), ("nginx_meet", "web"), ("coturn", "turn")):
+    # An issuer is of the generation of what it issues.
+    for role, certificate, issued in (("prosody", "prosody", "tls/prosody"), ("nginx_meet", "web", "tls/web"), ("coturn", "turn", f"tls/turn/{name}")):
         if role in roles:
-            files[f"/etc/campus.jitsi/certificates/{certificate}.issuer.key"] = of(f"tls/issuer/{name}/{certificate}")
+            files[f"/etc/campus.jitsi/certificates/{certificate}.issuer.key"] = {f"tls/issuer/{name}/{certificate}@{generations.get(issued, 1)}"}
     if "coturn" in site.roles and "prosody" in roles:
         files[f"/etc/prosody/conf.avail/{site.domain}-turn.cfg.lua"] = of("turn")
     if "jigasi" in site.roles and "prosody" in roles:
