@@ -95,6 +95,14 @@ def test_a_combination_has_what_it_needs_and_nothing_of_the_others(rendered):
             assert not of_tokens & set(rooms["modules_enabled"]) and "campus_token_keys" not in main["modules_enabled"], name
         else:
             assert {"token_verification", "muc_campus_verified_tokens"} <= set(rooms["modules_enabled"]), name
+        if name.endswith("-phones") and name.startswith("jwt"):
+            assert f"jigasi.{combinations.DOMAIN}" in rooms["token_verification_allowlist"], name
+        if name.endswith("-phones"):
+            # Callers own nothing, also not as the first, and where jicofo asks nobody they wait.
+            trusted = combinations.rendered()[name]["jicofo"]["jicofo"]["xmpp"]["trusted-domains"]
+            assert f"jigasi.{combinations.DOMAIN}" in trusted and ("muc_allowners" in rooms["modules_enabled"]) == ("-everyone-" in name), name
+            assert ("muc_wait_for_host" in rooms["modules_enabled"]) == (not name.startswith("anonymous") and "internal-guests" not in name), name
+        assert rooms.get("campus_any_token_opens", False) == (name == "jwt-alone-token-lobby_on-breakout-phones"), name
         if "muc_wait_for_host" in rooms["modules_enabled"]:
             assert {"persistent_lobby", "muc_lobby_rooms"} <= set(main["modules_enabled"]), name
             assert rooms["wait_for_host_disable_auto_owners"] == ("-authenticated-" not in name), name

@@ -48,7 +48,7 @@ class Telephony:
     def says(self, account: str, what: str, seconds: float = 20, number: int = 1) -> None:
         """Wait until the last lines of a gateway's log say something so often."""
         end = time.monotonic() + seconds
-        while (log := self.log(account, 25)).count(what) < number:
+        while (log := self.log(account, 200)).count(what) < number:
             assert time.monotonic() < end, log
             time.sleep(0.5)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import json
 import re
 import shutil
@@ -98,7 +99,9 @@ def test_a_telephone_opens_a_new_room(telephony, site):
     try:
         time.sleep(2)
         one.enter()
-        comes(one, CALLER)
+        nick = comes(one, CALLER)
+        # Who comes first moderates here, and a telephone does not.
+        assert one.becomes("owner") and one.occupants(one.room)[nick] == "none"
         finished(telephone)
     finally:
         one.close()
@@ -304,11 +307,17 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
 """).strip()
 
 
+def request(site, method: str) -> str:
+    """A request of SIP from the exchange's host."""
+    gateway = site.address("gateway")
+    return (f"{method} sip:4420@{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP {site.address('pbx')}:5099;rport;branch=z9hG4bKx\r\nFrom: <sip:x@x>;tag=1\r\n"
+            f"To: <sip:4420@{gateway}>\r\nCall-ID: {uuid.uuid4()}\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n")
+
+
 def test_who_can_reach_a_gateway(telephony, site):
     """The exchange, for calls and voices, and nobody else; also not the host beside it."""
     gateway, beside, exchange = (site.address(name) for name in ("gateway", "meet", "pbx"))
-    options = (f"OPTIONS sip:4420@{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP {exchange}:5099;rport;branch=z9hG4bKx\r\nFrom: <sip:x@x>;tag=1\r\n"
-               f"To: <sip:4420@{gateway}>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+    options = request(site, "OPTIONS")
     assert datagram(site, "pbx", gateway, 5060, options) == "SIP/2.0 200 OK"
     assert datagram(site, "meet", gateway, 5060, options) == "silence"
     # Nobody talks at the moment, so the host itself refuses what gets in.
@@ -340,6 +349,13 @@ class Mapper(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 http.server.HTTPServer(("", 8070), Mapper).serve_forever()
 """
+#: A caller who stays until he is put out.
+STAYS = r"""
+head = open("/srv/pbx/call.xml").read().partition("<pause/>")[0]
+lines = ["SIP/2.0 200 OK", *(f"[last_{name}:]" for name in ("Via", "From", "To", "Call-ID", "CSeq")), "Content-Length: 0", "", ""]
+bye = '<recv request="BYE"/><send><![CDATA[' + chr(10) + chr(10).join(lines) + "]]></send></scenario>"
+open("/srv/pbx/stays.xml", "w").write(head + bye)
+"""
 WRONG = "not the password of it"
 
 
@@ -360,16 +376,26 @@ def other(telephony, tmp_path_factory):
         "nginx_meet_dial_in_pins": {}, "nginx_meet_conference_mapper_url": "http://pbx.lab.test:8070/mapper",
     }
     words = ["--tags", "prosody,jigasi,nginx_meet"]
+    site.on("pbx", STAYS)
     room = Person(site, some_room())
     try:
         room.enter()
-        telephone = telephony.call("4420", room.room, seconds=38)
-        comes(room, CALLER)
-        started = time.monotonic()
-        done = site.playbook("campus.jitsi.site", *words, "--diff", "-v", variables=variables, environment=JSON, inventory=inventory)
-        # The caller hung up by himself, with what SIP has for that.
+        extra = f"Jitsi-Conference-Room: {room.room}"
+        telephone = telephony.sipp("stays", "-s", "4420", "-p", "5090", "-mp", "6090", "-key", "extra", extra, "-timeout", "280")
+        nick = comes(room, CALLER)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            run = pool.submit(site.playbook, "campus.jitsi.site", *words, "--diff", "-v", variables=variables, environment=JSON, inventory=inventory)
+            meanwhile = []
+            while not run.done() and not meanwhile:
+                room.see(1)
+                if "Entered graceful shutdown mode" in telephony.log("4420", 20):
+                    # Longer than it would take to restart it.
+                    room.see(8)
+                    meanwhile = [nick in room.occupants(room.room), datagram(site, "pbx", site.address("gateway"), 5060, request(site, "INVITE"))]
+            room.kicks(nick)
+            done = run.result()
         finished(telephone)
-        yield done, started
+        yield done, meanwhile
     finally:
         room.close()
         back = site.playbook("campus.jitsi.site", *words, environment=JSON)
@@ -379,15 +405,15 @@ def other(telephony, tmp_path_factory):
 
 
 def test_a_restart_waits_for_calls_and_takes_no_new_ones(telephony, other):
-    done, _started = other
+    done, meanwhile = other
     assert done.code == 0, done.output[-3000:]
-    log = telephony.gateway.check_output("cat /var/log/jitsi/jigasi.log")
-    drained, _nothing, later = log.rpartition("Entered graceful shutdown mode")
-    assert drained and "hung up" in later and later.index("hung up") < later.index("Starting Jigasi"), later[-3000:]
+    assert meanwhile == [True, "SIP/2.0 503 Service Unavailable"]
+    _before, _found, later = telephony.gateway.check_output("cat /var/log/jitsi/jigasi.log").rpartition("Entered graceful shutdown mode")
+    assert later.index("put out of the room") < later.index("is shutting down NOW") < later.index("Starting Jigasi"), later[-3000:]
 
 
 def test_a_wrong_password_is_said_clearly_and_does_not_hammer(telephony, site, other):
-    done, _started = other
+    done, _meanwhile = other
     assert "PASSWORD=" in done.output
     for secret in (WRONG, 'sécr=t: "1" #\\x', "quite another secret", "the third one of them"):
         assert secret not in done.output and base64.b64encode(secret.encode()).decode() not in done.output
