@@ -63,8 +63,8 @@ options:
     default: {}
   recorders:
     description:
-      - On a host with recorders, how many there are C(instances) and what each may use C(memory_mb), and the folders C(recordings) and
-        C(move_to), with C(recordings_mounted) and C(move_to_mounted) for whether they must be mounted.
+      - On a host with recorders, how many there are C(instances) and what each may use C(memory_mb), the folders C(recordings) and
+        C(move_to), with C(recordings_mounted) and C(move_to_mounted) for whether they must be mounted, and what they hear through C(sound).
     type: dict
     default: {}
 """
@@ -247,6 +247,20 @@ def memory_mb() -> int:
         return int(re.search(r"MemTotal:\s+(\d+) kB", handle.read()).group(1)) // 1024  # type: ignore[union-attr]
 
 
+def has_loopbacks(release: str, root: str = "/") -> bool:
+    """Whether a kernel has the module snd-aloop, or it is in use already.
+
+    :param root: where the host's files are
+    """
+    if os.path.exists(os.path.join(root, "proc/asound/Loopback")):
+        return True
+    try:
+        with open(os.path.join(root, "lib/modules", release, "modules.dep"), encoding="ascii", errors="replace") as handle:
+            return any(re.match(r"(?:\S*/)?snd-aloop\.ko(?:\.\w+)?:", line) for line in handle)
+    except OSError:
+        return False
+
+
 def recorder_problems(host: str, wanted: t.Mapping[str, t.Any], total_mb: int) -> list[str]:
     """One sentence for each thing that recorders cannot have on this host.
 
@@ -258,6 +272,10 @@ def recorder_problems(host: str, wanted: t.Mapping[str, t.Any], total_mb: int) -
     if needed > total_mb:
         found.append(f"{host}: {wanted['instances']} recorders of {wanted['memory_mb']} MiB need {needed} MiB, and this host has {total_mb}: lower "
                      f"`jibri_instances` to {total_mb // wanted['memory_mb']} or `jibri_memory`, or take a larger host.")
+    if wanted.get("sound") == "alsa" and not has_loopbacks(os.uname().release):
+        found.append(f"{host}: `jibri_sound` is `alsa`, and the kernel {os.uname().release} has no module snd-aloop: install one that has it "
+                     "(Debian's linux-image-amd64 or linux-image-arm64; the ones for clouds lack it) and restart the host, or set "
+                     "`jibri_sound: pulseaudio`.")
     for name, must in (("recordings", wanted.get("recordings_mounted")), ("move_to", wanted.get("move_to_mounted"))):
         folder = wanted.get(name) or ""
         if not folder:

@@ -764,6 +764,9 @@ def recorder_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
         value = variables.get(name, least)
         if not re.fullmatch(r"[0-9]+", str(value)) or int(value) < least:
             found.append(f"`{name}` is {value!r}: give a whole number of {least} or more; {what}.")
+    if variables.get("jibri_sound") == "alsa" and str(variables.get("jibri_instances", 1)).isdigit() and int(variables.get("jibri_instances", 1)) > 8:
+        found.append(f"`jibri_instances` is {variables['jibri_instances']}, and `jibri_sound` is `alsa`, whose card has eight loopbacks: lower the one, or "
+                     "set the other to `pulseaudio`.")
     memory = str(variables.get("jibri_memory", "3072m"))
     if not re.fullmatch(r"[1-9][0-9]*[mMgG]", memory):
         found.append(f"`jibri_memory` is {memory!r}: write a whole number with `m` or `g` behind it, such as `3072m`.")

@@ -414,6 +414,8 @@ def test_the_default_names_are_names():
     ({"jibri_framerate": 0}, "`jibri_framerate` is 0"),
     ({"jibri_memory": "2 GB"}, "a whole number with `m` or `g`"),
     ({"jibri_memory": "256m"}, "1024m at the least"),
+    ({"jibri_instances": 9, "jibri_sound": "alsa"}, "eight loopbacks"),
+    ({"jibri_recordings": "/home/rooms/recordings"}, "which services do not see"),
     ({"jibri_recordings": "/"}, "a folder of its own"),
     ({"jibri_recordings": "recordings"}, "as a whole path"),
     ({"jibri_finalize": "move"}, "`jibri_move_to` does not say where to"),
