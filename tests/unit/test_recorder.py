@@ -147,16 +147,16 @@ def test_one_that_fails_stops_no_other(recorder, own, capsys):
     """The first is in the way of somebody else's, and what has a name with a dot in front is no recording."""
     moved = pathlib.Path(own["move_to"])
     (moved / "session").mkdir(parents=True)
-    for name in ("other", ".trash"):
+    for name in ("the-other", ".trash"):
         shutil.copytree(session(own), session(own).parent / name)
     own["finalize"] = "move"
-    for name in ("session", "other", ".trash"):
+    for name in ("session", "the-other", ".trash"):
         recorder.finalize(own, session(own).parent / name)
         age(session(own).parent / name, 130)
     assert recorder.finish(own) == 1
     assert capsys.readouterr().err.startswith("recorder: session: ")
     assert sorted(path.name for path in session(own).parent.iterdir()) == [".trash", "session"]
-    assert sorted(path.name for path in moved.iterdir()) == ["other", "session"]
+    assert sorted(path.name for path in moved.iterdir()) == ["session", "the-other"]
 
 
 def test_a_move_that_died_when_its_copy_was_whole_is_finished(recorder, own):
