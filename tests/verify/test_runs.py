@@ -226,9 +226,9 @@ def test_a_check_of_an_installed_site_finds_nothing_to_do(once):
 ALWAYS = {"Group", "Inventory", "Hosts"}
 #: By tag. The firewall opens before a component needs it, so it comes with each.
 PLAYS = {
-    "prosody": {"Perimeter", "Recorders that are to be no more", "Prosody"}, "jicofo": {"Perimeter", "Jicofo"}, "jvb": {"Perimeter", "Bridges"}, "nginx_meet": {"Perimeter", "Web"},
-    "coturn": {"Perimeter", "TURN", "TURN certificates"}, "firewall": {"Perimeter", "No perimeter"}, "check": {"Conference"},
-    "jibri": {"Perimeter", "Recorders that are to be no more", "Recorders"}, "jigasi": {"Perimeter", "Gateways to telephones"},
+    "prosody": {"Perimeter", "Recorders that are to be no more", "Prosody"}, "jicofo": {"Perimeter", "Jicofo"}, "jvb": {"Perimeter", "Bridges"},
+    "nginx_meet": {"Perimeter", "Web"}, "coturn": {"Perimeter", "TURN", "TURN certificates"}, "firewall": {"Perimeter", "No perimeter"},
+    "check": {"Conference"}, "jibri": {"Perimeter", "Recorders that are to be no more", "Recorders"}, "jigasi": {"Perimeter", "Gateways to telephones"},
 }
 
 
