@@ -7,9 +7,9 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 ## make demo        a fresh Debian 13 host, the whole site, and a call of two browsers on it (as root);
-##                  with AUTH=jwt, of a teacher and a student with tokens
+##                  with AUTH=jwt, of a teacher and a student with tokens; with RECORD=1, a second host records it
 demo:
-	@python3 tests/demo.py up $(if $(AUTH),--auth $(AUTH))
+	@python3 tests/demo.py up $(if $(AUTH),--auth $(AUTH)) $(if $(RECORD),--record)
 
 ## make demo-down   remove all that the demo made
 demo-down:

@@ -209,6 +209,41 @@ class Browser:
         return None
 
 
+#: Start a recording as the button does; what becomes of it is noted. Jitsi's own web client and the stand-in's page have these names alike.
+RECORD = """async () => {
+    const room = APP.conference._room;
+    window.__recording = {status: 'asked'};
+    room.on(JitsiMeetJS.events.conference.RECORDER_STATE_CHANGED, session => {
+        window.__recording = {status: session.getStatus() || window.__recording.status, error: session.getError(), id: session.getID()};
+    });
+    await room.startRecording({mode: 'file'}).catch(error => { window.__recording.error = String(error && error.getError ? error.getError() : error); });
+}"""
+
+
+def recorded(browser: Browser, seconds: float, timeout: float = 90) -> dict:
+    """Have the meeting recorded for so many seconds, which are counted from when the page says that it is: how long that took, or the error."""
+    def until(status: str) -> str:
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            now = browser.meeting.evaluate("window.__recording")
+            if now.get("error"):
+                return str(now["error"])
+            if now["status"] == status:
+                return ""
+            time.sleep(0.2)
+        return f"not {status} in {timeout:.0f} s"
+
+    started = time.monotonic()
+    browser.meeting.evaluate(RECORD)
+    error = until("on")
+    if error:
+        return {"error": error}
+    after = round(time.monotonic() - started, 1)
+    time.sleep(seconds)
+    browser.meeting.evaluate("APP.conference._room.stopRecording(window.__recording.id)")
+    return {"after": after, "seconds": seconds, "error": until("off")}
+
+
 def relayed_over(browser: Browser, transport: str, timeout: float = 15) -> bool:
     """Whether a browser's media goes over a TURN server, reached over that transport.
 
@@ -268,6 +303,7 @@ def hold(options: argparse.Namespace) -> dict:
                                 seen[pair] = {**video, "seconds": round(time.monotonic() - opened, 1)}
                 time.sleep(0.1)
             relayed = {browser.name: relayed_over(browser, options.relay) for browser in browsers} if options.relay else {}
+            recording = recorded(browsers[0], options.record) if options.record and len(seen) == len(wanted) else {}
             (out / "seen").touch()
             # What happens over time, second by second: the frames of each other's video, and null where it is not seen.
             watched: dict[str, list] = {browser.name: [] for browser in browsers}
@@ -294,9 +330,11 @@ def hold(options: argparse.Namespace) -> dict:
                     "asked": sorted(browser.asked),
                     "ice": sorted(set(browser.meeting.evaluate("window.__iceServers || []"))),
                 }
+            if options.record:
+                result["recording"] = recording
             if options.beside:
                 result["picture"] = beside(browsers, out)
-            result["ok"] = len(seen) == len(wanted) and all(relayed.values())
+            result["ok"] = len(seen) == len(wanted) and all(relayed.values()) and not recording.get("error")
             for browser in browsers:
                 browser.context.close()
                 if options.network:
@@ -322,6 +360,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--timeout", type=float, default=45, help="seconds until both must have seen each other")
     parser.add_argument("--stay", type=float, default=0,
                         help="seconds to stay in the call after that; the file `seen` in --out says when they begin, a file `enough` ends them")
+    parser.add_argument("--record", type=float, default=0, metavar="SECONDS", help="have a recorder record the call for so long, too; the first browser asks")
     parser.add_argument("--beside", action="store_true", help="one picture more, of all pages side by side")
     parser.add_argument("--tokens", default="", metavar="FILE", help="JSON with a token for each browser that has one, by name; read, and not shown")
     parser.add_argument("--inside", default="", metavar="ORIGIN", help="hold it in a frame of a page of ORIGIN, such as an LMS has")
