@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -14,8 +16,9 @@ import tempfile
 import time
 import typing as t
 
+import lab
 import pytest
-from conftest import CHECKOUT
+from conftest import CHECKOUT, JSON
 
 sys.path.insert(0, str(CHECKOUT / "tests" / "call"))
 RECORDINGS = "/srv/jitsi/recordings"
@@ -142,6 +145,12 @@ def by_hand(site):
         host.run("systemctl start jibri-finish.timer")
 
 
+def settled(site, *folders: str) -> None:
+    """As if some time had passed in which nobody went on with recordings."""
+    for folder in folders:
+        site.host(REC).check_output(f"touch -c -d '-5 minutes' {folder}/* {folder}/.pending {folder}")
+
+
 def finish(site) -> bool:
     """As the host's timer does each minute: whether all of it went well."""
     return site.host(REC).run("systemctl start jibri-finish").rc == 0
@@ -180,17 +189,20 @@ def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, 
         record(browser)
     for browser in browsers.values():
         running(browser)
-    assert states(site) == {1: "BUSY", 2: "BUSY"}
     started = time.monotonic()
+    shown = site.module(REC, "recorder_check", {"instances": 2})
+    assert (shown["failed"], shown["table"]) == (False, ["recorder 1  busy", "recorder 2  busy", "0 of 2 free"])
     time.sleep(15)
     for browser in browsers.values():
         stop(browser)
     lasted = time.monotonic() - started
     idle(site)
-    # Nothing is there to move them to: nothing is lost, and it waits.
-    assert not finish(site)
     folders = [str(pathlib.PurePosixPath(recording_of(site, room)).parent) for room in rooms.values()]
     assert all(host.file(f"{folder}/.pending").exists for folder in folders)
+    # Another recorder could still go on with them; and then nothing is there to move them to: nothing is lost, and it waits.
+    assert finish(site) and all(host.file(folder).exists for folder in folders)
+    settled(site, *folders)
+    assert not finish(site) and all(host.file(folder).exists for folder in folders)
     host.check_output("install -d -o jibri /srv/moved")
     assert finish(site)
     assert not any(host.file(folder).exists for folder in folders)
@@ -241,52 +253,143 @@ def recorded_for(site, room: str, least: float) -> None:
     assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
 
 
-@pytest.mark.parametrize("victim", ["^ffmpeg", "chromium/chromium"])
-def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people, victim):
+def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people):
+    """First the encoder. jicofo asks the other recorder then, which goes on in a file of its own, and loses its browser."""
     idle(site)
+    # Meanwhile the host's timer comes to what waits.
+    waiting = made(site, "waiting")
+    site.host(REC).check_output(f"touch {waiting}/.pending")
+    settled(site, waiting)
     browser, room = meeting(people, "dies")
-    number = busy(site)
-    time.sleep(12)
-    kill(site, number, victim)
-    # jibri looks at its browser each 15 seconds. jicofo asks another recorder then, which goes on in a file of its own.
-    def first_is_done():
-        return states(site)[number] == "IDLE" and site.host(REC).run(f"find {RECORDINGS} -name '{room}_*.mp4'").stdout.split()
-    files = wait_for(first_is_done, 60, "the end of the first recording")
+    first = busy(site)
+    time.sleep(10)
+
+    def files():
+        return sorted(site.host(REC).check_output(f"find {RECORDINGS} -name '{room}_*.mp4' -size +20k").split(), key=lambda path: path.rpartition("_")[2])
+    kill(site, first, "^ffmpeg")
+    wait_for(lambda: len(files()) == 2, 75, "a second file")
+    second = busy(site)
+    assert second != first
+    time.sleep(8)
+    kill(site, second, "chromium/chromium")
+    # jibri looks at its browser each 15 seconds.
+    wait_for(lambda: states(site)[second] == "IDLE", 60, "the end of the second recording")
     stop(browser)
     idle(site)
-    first = sorted(files, key=lambda path: site.host(REC).file(path).mtime)[0]
-    found = probe(site, first)
-    assert found["seconds"] >= 9, found
-    assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
+    for path in files()[:2]:
+        found = probe(site, path)
+        assert found["seconds"] >= 8, found
+        assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
+    wait_for(lambda: not site.host(REC).file(f"{waiting}/.pending").exists, 75, "the timer")
 
 
-def test_a_restart_waits_for_the_end_of_a_recording(site, people):
+def test_an_upgrade_and_the_end_of_a_recorder_wait_for_recordings(site, people, tmp_path):
+    """Both recorders record while the package is upgraded and the site gets one recorder instead of two, whose recordings go to a script."""
+    host, prosody = site.host(REC), site.of_one("prosody")
+    script = tmp_path / "to-the-archive"
+    script.write_text("#!/bin/sh\nset -e\ncd $1\nsha256sum *.mp4 >>/srv/archive/sums\n", encoding="utf-8")
+    wish = {"jibri_instances": 1, "jibri_finalize": "script", "jibri_finalize_script": str(script),
+            "jibri_finish_sandbox": {"ReadWritePaths+": ["/srv/archive"]}}
+    mirror, version = pathlib.Path(os.environ["CAMPUS_MIRROR"]), "dpkg-query --show --showformat='${Version}' jibri"
+    pid, state = "systemctl show -p MainPID --value jibri@1", "systemctl is-active jibri@%s"
+    account = f"test -e /var/lib/prosody/auth%2emeet%2elab%2etest/accounts/jibri%2d{REC}%2d2.dat"
+
+    def served(release: str) -> None:
+        mirror.unlink()
+        mirror.symlink_to(release)
+
+    def stop_all() -> None:
+        for browser, _room in meetings.values():
+            with contextlib.suppress(Exception):
+                stop(browser)
+    host.check_output("install -d -o jibri /srv/archive")
     idle(site)
-    browser, room = meeting(people, "drain")
-    number = busy(site)
-    host, pid = site.host(REC), f"systemctl show -p MainPID --value jibri@{number}"
-    before = host.check_output(pid)
-    host.check_output(f"systemctl restart --no-block jibri@{number}")
-    time.sleep(12)
-    assert host.check_output(pid) == before
-    assert states(site)[number] == "BUSY"
-    stop(browser)
-    wait_for(lambda: host.check_output(pid) not in ("0", before), 90, "the restart")
-    idle(site, 90)
-    recorded_for(site, room, 10)
+    meetings = {}
+    for prefix in ("here", "there"):
+        taken = {number for number, said in states(site).items() if said == "BUSY"}
+        browser, room = meeting(people, prefix)
+        (number,) = {number for number, said in states(site).items() if said == "BUSY"} - taken
+        meetings[number] = (browser, room)
+
+    def back() -> None:
+        done = site.playbook("campus.jitsi.site", "--tags", "jibri", "--limit", REC, timeout=600)
+        assert done.code == 0, done.output[-3000:]
+        idle(site)
+    with contextlib.ExitStack() as ends:
+        ends.callback(back)
+        ends.callback(stop_all)
+        old, first = host.check_output(version), host.check_output(pid)
+        ends.callback(served, mirror.resolve())
+        served(os.environ["CAMPUS_RELEASE2"])
+        host.check_output("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --only-upgrade jibri >/dev/null")
+        assert host.check_output(version) != old and prosody.run(account).rc == 0
+        run = ends.enter_context(concurrent.futures.ThreadPoolExecutor()).submit(
+            site.playbook, "campus.jitsi.site", "--tags", "prosody,jibri", variables=wish, timeout=600)
+        # The pool waits for the run, so recordings end before, whatever happens.
+        ends.callback(stop_all)
+        wait_for(lambda: run.done() or host.run(state, "2").stdout.strip() == "deactivating", 300, "the end of the second recorder")
+        time.sleep(5)
+        assert states(site) == {1: "BUSY", 2: "BUSY"} and not run.done()
+        stop(meetings[2][0])
+        wait_for(lambda: run.done() or host.run(state, "1").stdout.strip() == "deactivating", 300, "the restart of the first one")
+        time.sleep(5)
+        assert states(site) == {1: "BUSY", 2: "GONE"} and not run.done()
+        assert host.check_output(pid) == first
+        stop(meetings[1][0])
+        done = run.result()
+        assert done.code == 0, done.output[-3000:]
+        assert states(site) == {1: "IDLE", 2: "GONE"}
+        assert host.check_output(pid) not in ("0", first)
+        left = host.check_output("systemctl list-units --plain --no-legend 'jibri*@2.service'; find /etc/systemd/system/*.wants -name 'jibri@2*'")
+        assert not left and not host.file("/etc/jitsi/jibri/2").exists, left
+        assert prosody.run(account).rc != 0
+        for _browser, room in meetings.values():
+            recorded_for(site, room, 10)
+        # The one that ended when the script was there already.
+        path = recording_of(site, meetings[1][1])
+        settled(site, path.rpartition("/")[0])
+        assert finish(site), host.check_output("journalctl --unit jibri-finish --lines 5 --output cat")
+        assert host.file(path).sha256sum in host.file("/srv/archive/sums").content_string
 
 
-def test_recorders_without_room_are_not_there_and_come_back(site, people, kept):
+def test_what_is_recorded_before_the_disk_is_full_is_kept_and_recorders_go_until_there_is_room(site, people, kept):
+    """A small file system where recordings go: first it is not mounted, then it is full."""
+    host = site.host(REC)
+    keeper = "systemctl start jibri-keeper"
     idle(site)
-    settings(site, min_free=10**9)
-    site.host(REC).run("systemctl start jibri-keeper")
+    settings(site, recordings_mounted=True, min_free=1)
+    host.check_output(keeper)
     wait_for(lambda: set(states(site).values()) == {"GONE"}, 60, "the end of the recorders")
-    browser = people("Carmen", f"noroom-{int(time.time())}")
-    record(browser)
-    refused = wait_for(lambda: browser.page.evaluate("__meeting.events.filter(e => e.name === 'recordingRefused')"), 30, "a refusal")
-    assert refused
-    settings(site, min_free=1)
-    site.host(REC).run("systemctl start jibri-keeper")
+    shown = site.module(REC, "recorder_check", {"instances": 2})
+    assert shown["failed"] and "Recorder 2 pauses for want of room for recordings: look at " in shown["msg"]
+    host.check_output(f"mount -t tmpfs -o size=64m,mode=0750,uid=jibri,gid=jibri tmpfs {RECORDINGS}")
+    try:
+        host.check_output(keeper)
+        idle(site, 90)
+        browser, room = meeting(people, "full")
+        assert busy(site)
+        time.sleep(10)
+        host.run(f"dd if=/dev/zero of={RECORDINGS}/filler bs=64k")
+        # jicofo asks the other one, which cannot record either.
+        # And perhaps the host's timer comes before us.
+        wait_for(lambda: set(states(site).values()) <= {"IDLE", "GONE"}, 90, "the end of the recording")
+        first = host.check_output(f"find {RECORDINGS} -name '{room}_*.mp4' -size +20k")
+        found = probe(site, first)
+        assert found["seconds"] >= 8, found
+        host.check_output(keeper)
+        wait_for(lambda: set(states(site).values()) == {"GONE"}, 60, "the end of the recorders")
+        browser.page.evaluate("__meeting.events.length = 0")
+        record(browser)
+        wait_for(lambda: browser.page.evaluate("__meeting.events.filter(e => e.name === 'recordingRefused')"), 30, "a refusal")
+        # With room again it gets its description, when nobody can be at it any more, and the recorders come back.
+        host.check_output(f"rm {RECORDINGS}/filler; touch -d '-11 minutes' {first} $(dirname {first})/* $(dirname {first})")
+        assert finish(site)
+        note = json.loads(host.file(f"{first.rpartition('/')[0]}/recording.json").content_string)
+        assert first.rpartition("/")[2] in [one["name"] for one in note["files"]]
+    finally:
+        host.run(f"umount --lazy {RECORDINGS}")
+        settings(site, recordings_mounted=False)
+        host.check_output(keeper)
     idle(site, 90)
 
 
@@ -307,7 +410,8 @@ def test_a_recording_that_cannot_be_moved_is_in_the_way_of_no_other(site, kept):
     host.check_output("rm -rf /srv/moved; install -d -o jibri /srv/moved /srv/moved/a-first")
     settings(site, finalize="move", move_to="/srv/moved")
     first, second, died = (made(site, name) for name in ("a-first", "b-second", "c-died"))
-    host.check_output(f"rm {died}/recording.json {died}/.pending")
+    settled(site, first, second, died)
+    host.check_output(f"rm {died}/recording.json {died}/.pending; touch {died}/*")
     assert not finish(site)
     assert host.file(first).exists and not host.file(second).exists and host.file(died).exists
     assert "jibri-finish.service" in host.check_output("systemctl --failed --plain --no-legend")
@@ -355,6 +459,7 @@ def test_an_upload_that_is_cut_off_is_taken_up_again(site):
         with by_hand(site):
             folder = made(site, "upload")
             whole = host.file(f"{folder}/upload_today.mp4").sha256sum
+            settled(site, folder)
             with server(host, "verify-dav", dav + " --bwlimit 8k"):
                 wait_for(lambda: host.socket("tcp://127.0.0.1:8090").is_listening, 20, "the server")
                 host.check_output("systemctl start --no-block jibri-finish")
@@ -429,3 +534,27 @@ def test_who_does_not_moderate_cannot_record(site, people):
     refused = wait_for(lambda: guest.page.evaluate("__meeting.events.filter(e => e.name === 'recordingRefused')"), 20, "a refusal")
     assert refused
     assert set(states(site).values()) == {"IDLE"}
+
+
+def test_sound_through_alsa_is_refused_on_a_kernel_without_loopbacks(site):
+    if site.host(REC).file("/proc/asound/Loopback").exists:
+        pytest.skip("this kernel has them")
+    done = site.playbook("campus.jitsi.site", "--tags", "jibri", "--limit", REC, variables={"jibri_sound": "alsa"}, environment=JSON)
+    assert done.code != 0 and done.changed == 0, done.output[-3000:]
+    assert any("has no module snd-aloop: install one that has it" in failure for failure in done.failures), done.failures
+
+
+def test_a_host_that_goes_down_ends_its_recordings_properly(site, people):
+    """It does not wait for the end of the meeting. The last test: afterwards the host has just started."""
+    idle(site)
+    browser, room = meeting(people, "down")
+    time.sleep(10)
+    machines = lab.Lab(lab.lab_id(os.environ["CAMPUS_LAB"]))
+    machines.stop(REC)
+    machines.begin(REC)
+    recorded_for(site, room, 8)
+    folder = recording_of(site, room).rpartition("/")[0]
+    for name in ("metadata.json", "recording.json"):
+        assert site.host(REC).file(f"{folder}/{name}").exists
+    idle(site, 120)
+    browser.context.close()
