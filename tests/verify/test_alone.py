@@ -29,7 +29,8 @@ def test_a_role_alone_does_what_the_site_does(site, tmp_path, role):
     path, service = ROLES[role]
     host, before = site.host(name), everything(site.host(name))
     own = yaml.safe_load((site.inventory / "host_vars" / name).read_text(encoding="utf-8"))
-    everybody = {key: value for key, value in site.variables.items() if key.startswith("jitsi_")}
+    everywhere = yaml.safe_load((site.inventory / "group_vars" / "all").read_text(encoding="utf-8"))
+    everybody = {key: value for key, value in {**everywhere, **site.variables}.items() if key.startswith("jitsi_")}
     variables = {**everybody, "jitsi_domain": site.domain, "jitsi_prosody_address": site.address(site.of("prosody")[0]),
                  "jitsi_secrets_file": str(site.inventory / ".jitsi" / "root.key"), "jitsi_tls_ca_file": site.ca_file, **own}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"others": {"hosts": {name: site.hosts[name]}, "vars": variables}}), encoding="utf-8")
