@@ -330,6 +330,18 @@ def test_who_can_reach_a_gateway(telephony, site):
     assert re.search(rf"jigasi +5060-5069/udp +\S.* {re.escape(exchange)} ", status.output), status.output
 
 
+def test_passwords_are_for_the_gateway_alone(telephony):
+    names = telephony.site.host("meet").check_output("ls /var/lib/prosody/auth%2emeet%2elab%2etest/accounts").split()
+    # The package makes one beside Prosody, after an upgrade with an empty password.
+    assert "jigasi.dat" not in names and "jigasi%2dmeet.dat" in names, names
+    for path in ("/etc/jitsi/jigasi/sip-communicator.properties", "/etc/jitsi/jigasi/secure/sip-communicator.properties"):
+        file = telephony.gateway.file(path)
+        assert (file.user, file.group, file.mode) == ("jigasi", "jitsi", 0o600), path
+    everywhere = telephony.gateway.check_output("grep -rlsF 'quite another secret' /etc /var/log /var/cache/debconf /var/lib/dpkg || true")
+    assert everywhere == ""
+    assert "quite another secret" not in telephony.gateway.check_output("journalctl --no-pager; ps axww")
+
+
 # --- a run that changes much ----------------------------------------------------------------------------------------
 
 MAPPER = """
@@ -451,15 +463,3 @@ def test_a_mapper_of_ones_own_knows_the_pins(telephony, site, other):
     # The right one is known; the account that would take the call has a wrong password here.
     telephony.refused("555001", 480)
     assert f"CALL with 555001: the mapper says 200, topology@conference.{site.domain}" in telephony.exchange_log(since)
-
-
-def test_passwords_are_for_the_gateway_alone(telephony):
-    names = telephony.site.host("meet").check_output("ls /var/lib/prosody/auth%2emeet%2elab%2etest/accounts").split()
-    # The package makes one beside Prosody, after an upgrade with an empty password.
-    assert "jigasi.dat" not in names and "jigasi%2dmeet.dat" in names, names
-    for path in ("/etc/jitsi/jigasi/sip-communicator.properties", "/etc/jitsi/jigasi/secure/sip-communicator.properties"):
-        file = telephony.gateway.file(path)
-        assert (file.user, file.group, file.mode) == ("jigasi", "jitsi", 0o600), path
-    everywhere = telephony.gateway.check_output("grep -rlsF 'quite another secret' /etc /var/log /var/cache/debconf /var/lib/dpkg || true")
-    assert everywhere == ""
-    assert "quite another secret" not in telephony.gateway.check_output("journalctl --no-pager; ps axww")
