@@ -47,20 +47,20 @@ class Step:
 
 
 def steps() -> list[Step]:
-    """The long ones first, so that none of them is left alone at the end."""
+    """The long ones first, so that none of them is left alone at the end; but for jibri, whose browsers and encoders are no company for tests of calls."""
     binaries = tool.VENV / "bin"
     staged = str(tool.BUILD / "stage" / "ansible_collections" / "campus" / "jitsi")
     return [
         Step("default:trixie", ["tests/scenario.py", "default:trixie", "test"], lint=False),
         Step("split", ["tests/scenario.py", "split", "test"], lint=False),
+        Step("perimeter", ["tests/scenario.py", "perimeter", "test"], lint=False),
+        Step("default:bookworm", ["tests/scenario.py", "default:bookworm", "test"], lint=False),
+        Step("jigasi", ["tests/scenario.py", "jigasi", "test"], lint=False),
+        Step("tls", ["tests/scenario.py", "tls", "test"], lint=False),
         Step("jibri", ["tests/scenario.py", "jibri", "test"], lint=False),
         Step("auth_jwt", ["tests/scenario.py", "auth_jwt", "test"], lint=False),
-        Step("perimeter", ["tests/scenario.py", "perimeter", "test"], lint=False),
-        Step("jigasi", ["tests/scenario.py", "jigasi", "test"], lint=False),
-        Step("default:bookworm", ["tests/scenario.py", "default:bookworm", "test"], lint=False),
-        Step("tls", ["tests/scenario.py", "tls", "test"], lint=False),
-        Step("auth_internal", ["tests/scenario.py", "auth_internal", "test"], lint=False),
         Step("coturn", ["tests/scenario.py", "coturn", "test"], lint=False),
+        Step("auth_internal", ["tests/scenario.py", "auth_internal", "test"], lint=False),
         Step("auth_ldap", ["tests/scenario.py", "auth_ldap", "test"], lint=False),
         Step("lab", [str(binaries / "pytest"), "tests/lab", "-q", "--durations=5"], lint=False),
         Step("unit", [str(binaries / "pytest"), "tests/unit", "tests/standins", "-q", "--numprocesses=2", "--durations=10"]),
