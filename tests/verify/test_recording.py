@@ -171,7 +171,7 @@ def made(site, name: str) -> str:
     """A folder with a recording of the encoder alone, up to jibri's last call."""
     folder = f"{RECORDINGS}/{name}"
     ffmpeg = f"ffmpeg -v error -f lavfi -i testsrc=s=640x360:r=10 -f lavfi -i sine -t 10 -c:v libx264 -c:a aac {folder}/{name}_today.mp4"
-    site.host(REC).check_output(f"install -d -o jibri -g jibri {folder} && runuser -u jibri -- {ffmpeg} </dev/null && "
+    site.host(REC).check_output(f"rm -rf {folder}; install -d -o jibri -g jibri {folder} && runuser -u jibri -- {ffmpeg} </dev/null && "
                                 f"runuser -u jibri -- /usr/local/lib/campus.jitsi/recorder-done {folder}")
     return folder
 
@@ -257,9 +257,9 @@ def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people):
     """First the encoder. jicofo asks the other recorder then, which goes on in a file of its own, and loses its browser."""
     idle(site)
     # Meanwhile the host's timer comes to what waits.
-    waiting = made(site, "waiting")
-    site.host(REC).check_output(f"touch {waiting}/.pending")
-    settled(site, waiting)
+    timed = made(site, "timed")
+    site.host(REC).check_output(f"touch {timed}/.pending")
+    settled(site, timed)
     browser, room = meeting(people, "dies")
     first = busy(site)
     time.sleep(10)
@@ -280,7 +280,7 @@ def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people):
         found = probe(site, path)
         assert found["seconds"] >= 8, found
         assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
-    wait_for(lambda: not site.host(REC).file(f"{waiting}/.pending").exists, 75, "the timer")
+    wait_for(lambda: not site.host(REC).file(f"{timed}/.pending").exists, 75, "the timer")
 
 
 def test_an_upgrade_and_the_end_of_a_recorder_wait_for_recordings(site, people, tmp_path):
