@@ -519,7 +519,8 @@ def test_a_meeting_is_streamed_to_where_it_may_be_and_nowhere_else(site, call, p
         browser.page.evaluate("__meeting.events.length = 0")
         record(browser, mode="stream", streamId="rtmp://127.0.0.1/elsewhere/lecture")
         failed = "__meeting.events.filter(e => e.name === 'recordingRefused' || (/^recor/.test(e.name) && (e.detail || {}).error))"
-        wait_for(lambda: browser.page.evaluate(failed), 60, "a refusal")
+        # One recorder after the other is asked, each with a browser that it starts.
+        wait_for(lambda: browser.page.evaluate(failed), 180, "a refusal")
         idle(site)
         assert host.check_output(f"find {RTMP} -name '*.flv' -size +0").split() == [path]
     assert not host.run(f"find {RECORDINGS} -newer {RTMP}.conf -name '*.mp4'").stdout, "a stream is not recorded"
