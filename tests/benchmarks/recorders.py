@@ -187,10 +187,11 @@ class Meetings:
         return Load(number, taken["processors"], taken["mib"], expected, max(expected - frames, 0) + repeated)
 
 
-def measure(bench: t.Any, floor: t.Callable[[t.Any, list[str]], float]) -> Recorded:
+def measure(bench: t.Any, floor: t.Callable[[t.Any, t.Any, list[str], bytes], float], archive_files: str) -> Recorded:
     """A site and a host with recorders, as one comes to a site that is there; and recordings.
 
-    :param floor: the seconds of a bare installation of packages on a fresh host
+    :param floor: the seconds of a bare installation of packages on a fresh host, with a tar of the files that say where they are
+    :param archive_files: these files
     """
     groups = {"jitsi_jibri": ["rec"], **{f"jitsi_{role}": ["meet"] for role in ("prosody", "jicofo", "jvb", "nginx_meet")}}
     with bench.host("recorders", "rec") as meet:
@@ -201,6 +202,7 @@ def measure(bench: t.Any, floor: t.Callable[[t.Any, list[str]], float]) -> Recor
         before = rec.packages()
         converge = bench.ansible(meet, "campus.jitsi.site", "--limit", "rec", groups=groups).seconds
         packages = sorted(set(rec.packages()) - set(before))
+        archive = rec.sh(f"cd / && tar --create {archive_files}")
         bench.say(f"a recorder's host: {converge:.1f} s, {len(packages)} packages")
         meetings = Meetings(meet, rec, bench.place(meet) / ".jitsi" / "ca.crt")
         loads = []
@@ -208,7 +210,7 @@ def measure(bench: t.Any, floor: t.Callable[[t.Any, list[str]], float]) -> Recor
             loads.append(meetings.record(number))
             bench.say(f"recordings at a time: {loads[-1]}")
     with bench.host("recorders-floor") as host:
-        bare = floor(host, packages)
+        bare = floor(bench, host, packages, archive)
     bench.say(f"the floor of a recorder's host: {bare:.1f} s")
     return Recorded(converge, bare, loads)
 

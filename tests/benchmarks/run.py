@@ -5,6 +5,7 @@
     tests/benchmarks/run.py                 (`make bench`) some rounds of each, about a quarter of an hour on two cores
     tests/benchmarks/run.py --quick         one round of each
     tests/benchmarks/run.py --output FILE   somewhere else; `-` only prints
+    tests/benchmarks/run.py --recorders     that of (e) alone, printed
 
 (a) Converge a fresh Debian 13 host with the built and installed archive; the floor is one bare ``apt-get install`` of the
     very same packages on an equally fresh host.
@@ -528,7 +529,7 @@ def measure(bench: Bench, command: str) -> str:
         seconds = second_runs(bench, host)
         account = accounts(bench, host)
     converges, floors = rounds_of_converge(bench, wanted, archive)
-    recorded = recorders.measure(bench, lambda host, packages: floor(bench, host, packages, archive))
+    recorded = recorders.measure(bench, floor, ARCHIVE_FILES)
     rows = rows_of(converges, floors, seconds, account)
     rows.append(Row("Converge a recorder's host", spread([recorded.converge]), spread([recorded.floor]), f"{recorded.converge / recorded.floor:.2f} x",
                     f"1.5 x floor + 20 s = {1.5 * recorded.floor + 20:.1f} s", recorded.converge <= 1.5 * recorded.floor + 20))
@@ -553,11 +554,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of each")
     parser.add_argument("--output", default=str(CHECKOUT / "docs" / "benchmarks.md"), metavar="FILE")
+    parser.add_argument("--recorders", action="store_true", help="recorders alone, printed")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     bench = None
     try:
         bench = Bench(rounds=1 if options.quick else 3)
+        if options.recorders:
+            print(recorders.chapter(recorders.measure(bench, floor, ARCHIVE_FILES)))
+            return 0
         text = measure(bench, "tests/benchmarks/run.py --quick" if options.quick else "make bench")
     except tool.Failure as failure:
         print(f"campus.jitsi: {failure}", file=sys.stderr)
