@@ -277,9 +277,29 @@ def login_script(password: str) -> str:
     return f"PASSWORD = {password!r}\n" + (pathlib.Path(__file__).parent / "xmpp_login.py").read_text(encoding="utf-8")
 
 
+#: How much longer than on a quiet machine something may take: another scenario's hosts run beside a test's.
+PATIENCE = 3
+
+
+def wait_for(look: t.Callable[[], t.Any], seconds: float, what: str = "it", *, every: float = 0.3,
+             through: tuple[type[Exception], ...] = ()) -> t.Any:
+    """What ``look`` answers once that is true, which takes up to ``seconds`` on a quiet machine; errors of ``through`` are no answer."""
+    end, answer = time.monotonic() + PATIENCE * seconds, None
+    while time.monotonic() < end:
+        try:
+            answer = look()
+        except through as error:
+            answer = error
+        else:
+            if answer:
+                return answer
+        time.sleep(every)
+    raise AssertionError(f"{what} did not come in {PATIENCE * seconds} s; the last look said {answer!r}")
+
+
 def settled(site: Site, seconds: float = 60, policy: str = "") -> list[t.Any]:
     """The steps of a check, once components that were away are back."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE * seconds
     while not (steps := site.check(policy))[-1].ok and time.monotonic() < end:
         time.sleep(1)
     return steps

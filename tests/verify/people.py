@@ -64,7 +64,7 @@ class Person(_xmpp.WebSocketSession):
         while (left := end - time.monotonic()) > 0:
             self.poll(left)
 
-    def becomes(self, wanted: str, timeout: float = 10) -> bool:
+    def becomes(self, wanted: str, timeout: float = 30) -> bool:
         """Whether one's affiliation is or becomes that."""
         end = time.monotonic() + timeout
         while (mine := self.affiliation()) != wanted and time.monotonic() < end:

@@ -368,7 +368,7 @@ class People:
         one.join(self.options.url, self.room, False, token)
         return one
 
-    def until(self, one, script, seconds=20):
+    def until(self, one, script, seconds=60):
         """Wait for a condition in somebody's page, from outside: the page's policy forbids to evaluate texts in it."""
         end = time.monotonic() + seconds
         while not one.page.evaluate(script):

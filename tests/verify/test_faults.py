@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import conftest
 import pytest
 from conftest import CHECKOUT, UNITS, settled, works
 
@@ -44,15 +46,8 @@ def main_process(host, unit: str) -> str:
     return host.check_output("systemctl show --property=MainPID --value %s", unit)
 
 
-def wait_for(ask, seconds: float, what: str, every: float = 0.3):
-    """What ``ask`` answers once that is true; a call that fails meanwhile is no answer."""
-    end, answer = time.monotonic() + seconds, None
-    while time.monotonic() < end:
-        with contextlib.suppress(AssertionError, OSError, subprocess.SubprocessError, RuntimeError):
-            if answer := ask():
-                return answer
-        time.sleep(every)
-    return pytest.fail(f"{what}: {answer!r}")
+#: As of all tests, but a call that fails meanwhile is no answer.
+wait_for = functools.partial(conftest.wait_for, through=(AssertionError, OSError, subprocess.SubprocessError, RuntimeError))
 
 
 # --- services ------------------------------------------------------------------------------------------------------

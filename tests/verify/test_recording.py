@@ -18,7 +18,7 @@ import typing as t
 
 import lab
 import pytest
-from conftest import CHECKOUT, JSON
+from conftest import CHECKOUT, JSON, wait_for
 
 sys.path.insert(0, str(CHECKOUT / "tests" / "call"))
 RECORDINGS = "/srv/jitsi/recordings"
@@ -63,16 +63,6 @@ def people(site, call):
 def record(browser, **options) -> None:
     """As the button does."""
     browser.page.evaluate("options => __meeting.startRecording(options)", options)
-
-
-def wait_for(look: t.Callable[[], t.Any], seconds: float, what: str) -> t.Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"{what} did not come in {seconds} s; the last look said {look()!r}")
 
 
 def running(browser, seconds: float = 75) -> str:
@@ -253,6 +243,11 @@ def recorded_for(site, room: str, least: float) -> None:
     assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == ("h264", "aac")
 
 
+def recorded_by_now(site, room: str, seconds: float) -> None:
+    """Wait until so much can be played of a recording that goes on: an encoder without a processor to itself is late."""
+    wait_for(lambda: probe(site, recording_of(site, room))["seconds"] >= seconds, 3 * seconds, "a piece of the recording", through=(AssertionError,))
+
+
 def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people):
     """First the encoder. jicofo asks the other recorder then, which goes on in a file of its own, and loses its browser."""
     idle(site)
@@ -262,7 +257,7 @@ def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people):
     settled(site, timed)
     browser, room = meeting(people, "dies")
     first = busy(site)
-    time.sleep(10)
+    recorded_by_now(site, room, 8)
 
     def files():
         return sorted(site.host(REC).check_output(f"find {RECORDINGS} -name '{room}_*.mp4' -size +20k").split(), key=lambda path: path.rpartition("_")[2])
@@ -270,7 +265,7 @@ def test_what_is_recorded_by_then_is_kept_when_a_program_dies(site, people):
     wait_for(lambda: len(files()) == 2, 75, "a second file")
     second = busy(site)
     assert second != first
-    time.sleep(8)
+    wait_for(lambda: probe(site, files()[1])["seconds"] >= 8, 30, "a piece of the second file", through=(AssertionError,))
     kill(site, second, "chromium/chromium")
     # jibri looks at its browser each 15 seconds.
     wait_for(lambda: states(site)[second] == "IDLE", 60, "the end of the second recording")
@@ -368,7 +363,7 @@ def test_what_is_recorded_before_the_disk_is_full_is_kept_and_recorders_go_until
         idle(site, 90)
         browser, room = meeting(people, "full")
         assert busy(site)
-        time.sleep(10)
+        recorded_by_now(site, room, 8)
         host.run(f"dd if=/dev/zero of={RECORDINGS}/filler bs=64k")
         # jicofo asks the other one, which cannot record either.
         # And perhaps the host's timer comes before us.
@@ -549,7 +544,7 @@ def test_a_host_that_goes_down_ends_its_recordings_properly(site, people):
     """It does not wait for the end of the meeting. The last test: afterwards the host has just started."""
     idle(site)
     browser, room = meeting(people, "down")
-    time.sleep(10)
+    recorded_by_now(site, room, 8)
     machines = lab.Lab(lab.lab_id(os.environ["CAMPUS_LAB"]))
     machines.stop(REC)
     machines.begin(REC)

@@ -7,9 +7,9 @@ import json
 import time
 
 import pytest
-from conftest import JSON, settled, works
+from conftest import JSON, settled, wait_for, works
 from people import OWNER, Person, XmppError, some_room
-from test_traps import prosody, wait_for
+from test_traps import prosody
 from test_web import call
 
 from ansible_collections.campus.jitsi.plugins.module_utils import _conference, _xmpp

@@ -15,7 +15,7 @@ import time
 import uuid
 
 import pytest
-from conftest import works
+from conftest import wait_for, works
 
 from ansible_collections.campus.jitsi.plugins.module_utils import _xmpp
 
@@ -43,14 +43,6 @@ def room(site):
             session.close()
         except (OSError, _xmpp.XmppError):
             continue
-
-
-def wait_for(ask, seconds, every=0.5):
-    """What ``ask`` answers, once it is true; its last answer otherwise."""
-    end = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < end:
-        time.sleep(every)
-    return answer
 
 
 def prosody(site, code: str) -> str:
@@ -230,13 +222,7 @@ def test_trap_systemctl_restart_cuts_calls(once, room):
     name = once.of("jvb")[0]
     host = once.host(name)
     first, second = room(), room()
-
-    def on_this_bridge():
-        for session in (first, second):
-            session.poll(0.3)
-        return "local_endpoints 0" not in metrics(host) and "local_endpoints" in metrics(host)
-
-    assert wait_for(on_this_bridge, 20)
+    wait_for(lambda: (first.poll(0.3), second.poll(0.3), "local_endpoints 2" in metrics(host))[2], 20)
     before = host.check_output("systemctl show --property=InvocationID --value jitsi-videobridge2")
     wish = {"jvb_config": {"videobridge": {"stats": {"interval": "7 seconds"}}}, "jvb_drain_timeout": 3}
     refused = once.playbook("campus.jitsi.site", "--tags", "jvb", variables=wish)
