@@ -11,8 +11,8 @@ import pathlib
 import socket
 import stat
 
-import yaml
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.path import unfrackpath
@@ -29,14 +29,14 @@ def known_variables() -> dict[str, dict]:
     """The options of all roles' argument specs."""
     options: dict[str, dict] = {}
     for spec in sorted(ROLES.glob("*/meta/argument_specs.yml")):
-        options.update(yaml.safe_load(spec.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+        options.update(yaml_load(spec.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
     return options
 
 
 @functools.lru_cache
 def known_directives() -> tuple[str, ...]:
     """The directives of systemd with which the roles confine services."""
-    unit = yaml.safe_load((ROLES / "jitsi" / "vars" / "main.yml").read_text(encoding="utf-8"))["__jitsi_unit"]
+    unit = yaml_load((ROLES / "jitsi" / "vars" / "main.yml").read_text(encoding="utf-8"))["__jitsi_unit"]
     return tuple(sorted({*unit["Service"], "ReadWritePaths"}))
 
 

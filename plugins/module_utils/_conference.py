@@ -442,12 +442,37 @@ def table(steps: t.Sequence[Step]) -> list[str]:
     return lines
 
 
+#: What is no step of a conference, and was found out by other modules on the hosts themselves.
+REPORTS = ("recorders", "gateways")
+
+
+def report(name: str, host: str, result: t.Mapping[str, t.Any]) -> Step:
+    """What recorder_check or gateway_check found on a host, as one more line of the table.
+
+    :param result: the module's; it has ``msg`` when something is wrong
+
+    >>> report("recorders", "rec1", {"table": ["recorder 1  busy", "recorder 2  idle", "1 of 2 free"]}).detail
+    'rec1: recorder 1 busy, recorder 2 idle, 1 of 2 free'
+    """
+    wrong = result.get("msg", "")
+    lines = [" ".join(line.split()) for line in result.get("table", ())]
+    return Step(name, not wrong, 0.0, f"{host}: {', '.join(lines) or wrong}", host, wrong)
+
+
 def verdict(domain: str, steps: t.Sequence[Step]) -> str:
-    """One sentence, in which a step that was skipped has not passed.
+    """One sentence of the conference, in which a step that was skipped has not passed, and those of what is wrong beside it.
 
     >>> verdict("x.edu", [Step("tls", True, 1.5, "fine"), Step("join", True, 0, "nobody", skipped=True)])
     'No conference was held on x.edu (nobody); the other steps are fine: 1 in 1.5 s.'
+    >>> verdict("x.edu", [Step("tls", True, 1.5, "fine"), report("gateways", "tel", {"msg": "The gateway main does not answer: look."})])
+    'A conference on x.edu works: 1 steps in 1.5 s. But on tel: The gateway main does not answer: look.'
     """
+    beside = "".join(f" But on {s.layer}: {s.hint}" for s in steps if s.name in REPORTS and not s.ok)
+    return held(domain, [s for s in steps if s.name not in REPORTS]) + beside
+
+
+def held(domain: str, steps: t.Sequence[Step]) -> str:
+    """What became of the conference itself."""
     last = steps[-1]
     passed, seconds = [s for s in steps if s.ok and not s.skipped], sum(s.seconds for s in steps)
     if not last.ok:

@@ -122,4 +122,8 @@ reason:
   description: Why a new certificate was issued.
   type: str
   returned: when one was
+ocsp_responder:
+  description: The address that the certificate on the host names for questions whether it was revoked; empty when it names none.
+  type: str
+  returned: success
 """

@@ -88,6 +88,14 @@ options:
     description: A token that was good once, and must be refused. Without it that is not tried.
     type: str
     default: ''
+  recorders:
+    description: What M(campus.jitsi.recorder_check) found, by host. Each is one more line of the table, and the check fails when one is wrong.
+    type: dict
+    default: {}
+  gateways:
+    description: The same of M(campus.jitsi.gateway_check).
+    type: dict
+    default: {}
   timeout:
     description: How many seconds a step may take to get an answer.
     type: int
@@ -143,7 +151,7 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.campus.jitsi.plugins.module_utils._conference import POLICIES, Check, table, verdict
+from ansible_collections.campus.jitsi.plugins.module_utils._conference import POLICIES, REPORTS, Check, report, table, verdict
 from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import Login
 
 
@@ -165,6 +173,8 @@ def main() -> None:
             "issuer": {"type": "str", "default": "jitsi"},
             "audience": {"type": "str", "default": "jitsi"},
             "expired_token": {"type": "str", "default": "", "no_log": True},
+            "recorders": {"type": "dict", "default": {}},
+            "gateways": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
@@ -174,14 +184,14 @@ def main() -> None:
                   timeout=params["timeout"], hosts=params["hosts"], policy=params["policy"], guests=params["guests"],
                   login=Login(params["user"], params["password"], params["token"]), issuer=params["issuer"], audience=params["audience"],
                   expired=params["expired_token"])
-    steps = check.run()
+    steps = check.run() + [report(name, host, found) for name in REPORTS for host, found in sorted(params[name].items())]
     result = {
         "changed": False,
         "steps": [step._asdict() for step in steps],
         "table": table(steps),
         "msg": verdict(params["domain"], steps),
     }
-    if steps[-1].ok:
+    if all(step.ok for step in steps):
         module.exit_json(**result)
     module.fail_json(**result)
 

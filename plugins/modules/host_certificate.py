@@ -101,6 +101,10 @@ reason:
   description: Why there is a new certificate.
   type: str
   returned: when there is one
+ocsp_responder:
+  description: The address that the certificate which is there names for questions whether it was revoked; empty when it names none.
+  type: str
+  returned: success
 """
 
 import contextlib
@@ -223,6 +227,15 @@ def given(host: Host) -> None:
     host.file(params["certificate_path"], params["certificate"], params["owner"], params["group"], 0o644)
 
 
+def responder(module: AnsibleModule) -> str:
+    """Whom the certificate on this host says to ask (RFC 6960). In check mode there may be none yet."""
+    path = module.params["certificate_path"]
+    if not os.path.exists(path):
+        return ""
+    _code, out, _err = module.run_command(["openssl", "x509", "-noout", "-ocsp_uri", "-in", path], check_rc=True)
+    return out.strip()
+
+
 def main() -> None:
     """Describe, provide, and say what changed."""
     module = AnsibleModule(
@@ -277,6 +290,7 @@ def main() -> None:
     result["diff"] = {"before_header": params["certificate_path"], "after_header": params["certificate_path"], "before": before, "after": after}
     if reason:
         result["reason"] = reason
+    result["ocsp_responder"] = responder(module)
     module.exit_json(**result)
 
 

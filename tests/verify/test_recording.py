@@ -180,9 +180,10 @@ def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, 
     for browser in browsers.values():
         running(browser)
     started = time.monotonic()
-    shown = site.module(REC, "recorder_check", {"instances": 2})
-    assert (shown["failed"], shown["table"]) == (False, ["recorder 1  busy", "recorder 2  busy", "0 of 2 free"])
-    time.sleep(15)
+    shown = site.playbook("campus.jitsi.check")
+    assert shown.code == 0, shown.output[-3000:]
+    assert re.search(r"recorders +ok .* rec: recorder 1 busy, recorder 2 busy, 0 of 2 free\n", shown.output), shown.output[-3000:]
+    time.sleep(max(0.0, started + 15 - time.monotonic()))
     for browser in browsers.values():
         stop(browser)
     lasted = time.monotonic() - started
@@ -355,8 +356,9 @@ def test_what_is_recorded_before_the_disk_is_full_is_kept_and_recorders_go_until
     settings(site, recordings_mounted=True, min_free=1)
     host.check_output(keeper)
     wait_for(lambda: set(states(site).values()) == {"GONE"}, 60, "the end of the recorders")
-    shown = site.module(REC, "recorder_check", {"instances": 2})
-    assert shown["failed"] and "Recorder 2 pauses for want of room for recordings: look at " in shown["msg"]
+    shown = site.playbook("campus.jitsi.check", environment=JSON)
+    assert shown.code != 0
+    assert re.search(r"A conference on \S+ works: .* But on rec: .*Recorder 2 pauses for want of room for recordings: look at ", shown.failures[0])
     host.check_output(f"mount -t tmpfs -o size=64m,mode=0750,uid=jibri,gid=jibri tmpfs {RECORDINGS}")
     try:
         host.check_output(keeper)
