@@ -37,11 +37,17 @@ def call():
 
 
 @pytest.fixture(scope="module")
-def people(site, call):
-    """Starts a browser of somebody in a room of his own; all are gone at the end."""
+def playwright(call):
+    with call.sync_playwright() as found:
+        yield found
+
+
+@pytest.fixture
+def people(site, call, playwright):
+    """Starts a browser of somebody in a room of his own; all are gone at the end, or each would take half a processor of the tests that follow."""
     options = argparse.Namespace(url=f"https://{site.domain}", ca=site.ca_file, address=site.address("meet"), map=[], network=False,
                                  inside="", locale="en-US")
-    with tempfile.TemporaryDirectory(prefix="campus.jitsi-recording-") as home, call.sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory(prefix="campus.jitsi-recording-") as home:
         opened = []
 
         def somebody(name: str, room: str, role: str = "moderator"):
@@ -555,4 +561,3 @@ def test_a_host_that_goes_down_ends_its_recordings_properly(site, people):
     for name in ("metadata.json", "recording.json"):
         assert site.host(REC).file(f"{folder}/{name}").exists
     idle(site, 120)
-    browser.context.close()
