@@ -64,6 +64,7 @@ options:
     description:
       - For O(format=hocon), keys that the program reads without listing them there, and for O(format=properties) all that it reads.
         V(*) stands for any name, V([]) for the elements of a list and V(.**) at the end for anything below.
+      - For O(format=prosody), modules that the run would have put there before, were it no check.
     type: list
     elements: str
     default: []
@@ -185,7 +186,8 @@ def check_prosody(module: AnsibleModule, content: str) -> list[str]:
             config = _prosody.read_config(module.run_command, name)
         except _prosody.ProsodyError as error:
             raise Refused(str(error)) from error
-    missing = _prosody.missing_modules(config)
+    missing = {name: host for name, host in _prosody.missing_modules(config).items()
+               if not (module.check_mode and name in module.params["known_keys"])}
     have = _prosody.available_modules([*config["plugin_paths"], os.path.join(_prosody.SOURCE, "modules")])
     return [f"`{name}` ({host}): no such Prosody module" + did_you_mean(name, have) for name, host in missing.items()]
 

@@ -222,6 +222,17 @@ def test_a_check_of_an_installed_site_finds_nothing_to_do(once):
     assert once.managed(name) == before
 
 
+def test_a_check_of_a_switch_to_tokens_goes_through_and_changes_nothing(once):
+    """It takes modules of ours, libraries and a TURN server that are not there yet."""
+    (name,) = once.hosts
+    before = once.managed(name)
+    wish = {"jitsi_auth": "jwt", "jitsi_turn_servers": [{"host": "turn.lab.test", "secret": "hush-hush-hush-hush-hush-hush-hush"}]}
+    done = once.playbook("campus.jitsi.site", "--check", "--diff", "--tags", "prosody", variables=wish)
+    assert done.code == 0 and {"Install our own modules that are used", "Configure the hosts"} <= done.changes, done.output[-3000:]
+    assert "+/usr/local/lib/prosody/lua/basexx.lua: link to /usr/share/lua/5.2/basexx.lua" in done.output and "hush-hush" not in done.output
+    assert once.managed(name) == before
+
+
 #: What runs for every tag.
 ALWAYS = {"Group", "Inventory", "Hosts"}
 #: By tag. The firewall opens before a component needs it, so it comes with each.
