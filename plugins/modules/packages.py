@@ -208,11 +208,16 @@ def put(path: str, content: bytes, mode: int = 0o644) -> None:
     os.replace(partial, path)
 
 
+def setting(module: AnsibleModule) -> str:
+    """The variable that has the key."""
+    return "jitsi_apt_repository.key" if module.params["source"]["name"] == "jitsi" else "jibri_chrome_repository.key"
+
+
 def fetch(module: AnsibleModule, url: str) -> bytes:
     try:
         return open_url(url, timeout=30, http_agent="campus.jitsi").read()
     except (urllib.error.URLError, OSError, ValueError) as error:
-        module.fail_json(msg=f"The archive key cannot be fetched from {url} ({error}): set `jitsi_apt_repository.key` to a "
+        module.fail_json(msg=f"The archive key cannot be fetched from {url} ({error}): set `{setting(module)}` to a "
                              "URL that this host reaches, or to a file or the text of the key.")
 
 
@@ -235,7 +240,7 @@ def source_files(module: AnsibleModule) -> dict[str, bytes]:
         try:
             ring = rings[key_suffix(key)]
         except ValueError as error:
-            module.fail_json(msg=f"`jitsi_apt_repository.key` {error}: give the key that signs the archive.")
+            module.fail_json(msg=f"`{setting(module)}` {error}: give the key that signs the archive.")
     text = render_source(uri=source["uri"], suite=source["suite"], components=source["components"], keyring=ring, origin=origin)
     return {name: content for name, content in ((ring, key), (path, text.encode())) if read(name) != content}
 

@@ -778,7 +778,21 @@ def recorder_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
             found.append(f"`{name}` is {path!r}: give a folder of its own, as a whole path, such as `/srv/jitsi/recordings`.")
         elif re.match(r"/(home|root|tmp|var/tmp|run|dev|proc|sys)/", str(path)):
             found.append(f"`{name}` is {path!r}, which services do not see or do not keep: give a folder in another place, such as `/srv/jitsi/recordings`.")
-    return [*found, *_finalize_problems(variables), *_target_problems(variables.get("jitsi_streaming_targets") or [])]
+    return [*found, *_chrome_problems(variables), *_finalize_problems(variables), *_target_problems(variables.get("jitsi_streaming_targets") or [])]
+
+
+def _chrome_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with where Google Chrome comes from."""
+    repository, keys = variables.get("jibri_chrome_repository") or {}, ("uri", "suite", "components", "key")
+    if not isinstance(repository, dict):
+        return []
+    found = [f"`jibri_chrome_repository.{key}` is no setting{did_you_mean(str(key), keys) or ': take uri, suite, components and key.'}"
+             for key in repository if key not in keys]
+    missing = [key for key in ("uri", "suite", "key") if not repository.get(key)]
+    if variables.get("jibri_browser") == "chrome" and missing and not found:
+        found.append(f"`jibri_browser` is `chrome`, and `jibri_chrome_repository` has no {' and no '.join(missing)}: name an archive with Chrome and its "
+                     "driver, or take `chromium`.")
+    return found
 
 
 def _finalize_problems(variables: t.Mapping[str, t.Any]) -> list[str]:

@@ -535,6 +535,36 @@ def test_a_meeting_is_streamed_to_where_it_may_be_and_nowhere_else(site, call, p
     assert not host.run(f"find {RECORDINGS} -newer {RTMP}.conf -name '*.mp4'").stdout, "a stream is not recorded"
 
 
+def test_recorders_with_google_chrome_from_an_archive_of_ones_own(site):
+    """What stands in for it is Debian's Chromium under Chrome's names: this is about where it comes from, its policies, and its driver."""
+    host, archive = site.host(REC), json.loads(os.environ["CAMPUS_REPOSITORY"])
+    if not archive or "google-chrome-stable" not in host.run("apt-cache madison google-chrome-stable").stdout:
+        pytest.skip("needs an archive with google-chrome-stable and chromedriver")
+    policies = {name: f"/etc/{name}/policies/managed/campus.jitsi.json" for name in ("opt/chrome", "chromium")}
+    sources = "/etc/apt/sources.list.d/"
+
+    def run(**variables) -> None:
+        done = site.playbook("campus.jitsi.site", "--tags", "jibri", "--limit", REC, variables=variables)
+        assert done.code == 0, done.output[-3000:]
+        idle(site)
+    idle(site)
+    before = host.file(policies["chromium"]).content_string
+    try:
+        run(jibri_browser="chrome", jibri_chrome_repository={**archive, "suite": "stable/"})
+        assert host.package("google-chrome-stable").is_installed and host.package("chromedriver").is_installed
+        assert host.file(policies["opt/chrome"]).content_string == before and not host.file(policies["chromium"]).exists
+        assert host.file(f"{sources}campus-chrome.sources").exists and not host.file(f"{sources}google-chrome.list").exists
+        own = "/usr/local/lib/campus.jitsi/recorder browser"
+        host.check_output("printf '#!/bin/sh\\necho Google Chrome 1.2.3.4\\n' > /opt/google/chrome/chrome")
+        said = host.run(own)
+        assert said.rc != 0 and "browser and driver are of two versions" in said.stdout + said.stderr, said
+    finally:
+        host.run("apt-get -qq purge google-chrome-stable chromedriver > /dev/null")
+        run()
+    assert host.file(policies["chromium"]).content_string == before and not host.file(policies["opt/chrome"]).exists
+    assert not host.file(f"{sources}campus-chrome.sources").exists
+
+
 def test_who_does_not_moderate_cannot_record(site, people):
     idle(site)
     room = f"guest-{int(time.time())}"
