@@ -206,22 +206,29 @@ def post(url: str) -> bool:
         return False
 
 
+#: How many seconds a service may take to say how many use it.
+PATIENCE = 10
+
+
 class Silent(Exception):
-    """The service answers, but does not say how many use it; the message says what it does instead."""
+    """The service does not say how many use it; the message says what it does instead."""
 
 
 def gauge(url: str, name: str) -> float | None:
-    """The value of Prometheus gauge ``name`` at ``url``, None when nothing answers there.
+    """The value of Prometheus gauge ``name`` at ``url``, None when nobody listens there.
 
-    :raises Silent: there is an answer without that value
+    :raises Silent: somebody listens, and does not give that value, or not in time
     """
     try:
         # The bridge has an error 500 for who does not say what he accepts.
-        text = open_url(url, timeout=10, use_proxy=False, headers={"Accept": "text/plain"}).read().decode(errors="replace")
+        text = open_url(url, timeout=PATIENCE, use_proxy=False, headers={"Accept": "text/plain"}).read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         raise Silent(f"answers {url} with HTTP {error.code}") from error
-    except OSError:
-        return None
+    except OSError as error:
+        # Whoever is too busy to answer has users.
+        if isinstance(getattr(error, "reason", error), ConnectionRefusedError):
+            return None
+        raise Silent(f"does not answer {url} ({getattr(error, 'reason', error)})") from error
     match = re.search(rf"(?m)^{re.escape(name)}(?:\{{[^}}]*\}})? ([0-9.eE+-]+)", text)
     if not match:
         raise Silent(f"has no {name} at {url}")

@@ -7,6 +7,7 @@ import gzip
 import http.server
 import json
 import os
+import socket
 import threading
 
 import pytest
@@ -198,6 +199,15 @@ def test_what_an_archive_lists():
 def test_what_says_that_another_apt_is_at_work(text, expected):
     """As the tools of Debian 12 and 13 said it."""
     assert packages.locked(text) == expected
+
+
+def test_who_is_too_busy_to_say_has_users_and_who_does_not_listen_has_none(monkeypatch):
+    monkeypatch.setattr(service, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        url = f"http://127.0.0.1:{busy.getsockname()[1]}/metrics"
+        with pytest.raises(service.Silent, match="does not answer http://127.0.0.1:"):
+            service.gauge(url, "users")
+    assert service.gauge(url, "users") is None
 
 
 @pytest.mark.parametrize(

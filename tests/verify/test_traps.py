@@ -222,11 +222,13 @@ def test_trap_systemctl_restart_cuts_calls(once, room):
     name = once.of("jvb")[0]
     host = once.host(name)
     first, second = room(), room()
-    wait_for(lambda: (first.poll(0.3), second.poll(0.3), "local_endpoints 2" in metrics(host))[2], 20)
+    invited(first, second)
+    assert "local_endpoints 0" not in metrics(host)
     before = host.check_output("systemctl show --property=InvocationID --value jitsi-videobridge2")
     wish = {"jvb_config": {"videobridge": {"stats": {"interval": "7 seconds"}}}, "jvb_drain_timeout": 3}
     refused = once.playbook("campus.jitsi.site", "--tags", "jvb", variables=wish)
-    assert refused.code != 0 and re.search(r"still has 2 users after 3 s; it takes new ones again", re.sub(r"\s+", " ", refused.output)), refused.output[-3000:]
+    said = re.sub(r"\s+", " ", refused.output)
+    assert refused.code != 0 and re.search(r"still has [0-9]+ users after 3 s; it takes new ones again", said), refused.output[-3000:]
     assert host.check_output("systemctl show --property=InvocationID --value jitsi-videobridge2") == before
     assert '"drain":false' in drain_state(host)
     for session in (first, second):
@@ -238,6 +240,12 @@ def test_trap_systemctl_restart_cuts_calls(once, room):
     back = once.playbook("campus.jitsi.site", "--tags", "jvb")
     assert back.code == 0, back.output[-3000:]
     works(once.check())
+
+
+def invited(*sessions) -> None:
+    """Wait until they are on a bridge. Its own number does not say: it may still have people of a test before."""
+    for session in sessions:
+        wait_for(lambda session=session: (session.poll(0.3), session.jingle("session-initiate"))[1] is not None, 20, "an invitation to a bridge")
 
 
 def metrics(host) -> str:
@@ -425,7 +433,7 @@ def test_trap_a_package_that_stops_the_bridge(once, room):
     have = host.package("jitsi-videobridge2").version
     mirror = pathlib.Path(os.environ["CAMPUS_MIRROR"])
     first, second = room(), room()
-    assert wait_for(lambda: (first.poll(0.3), second.poll(0.3), "local_endpoints 2" in metrics(host))[2], 20)
+    invited(first, second)
     before = host.check_output("systemctl show --property=InvocationID --value jitsi-videobridge2")
     try:
         mirror.unlink()
@@ -435,7 +443,7 @@ def test_trap_a_package_that_stops_the_bridge(once, room):
         assert new != have
         wish = {"jitsi_package_versions": {"jitsi-videobridge2": new}, "jvb_drain_timeout": 3}
         refused = once.playbook("campus.jitsi.site", "--tags", "jvb", variables=wish)
-        assert refused.code != 0 and "still has 2 users after 3 s" in re.sub(r"\s+", " ", refused.output), refused.output[-3000:]
+        assert refused.code != 0 and re.search(r"still has [0-9]+ users after 3 s", re.sub(r"\s+", " ", refused.output)), refused.output[-3000:]
         assert host.package("jitsi-videobridge2").version == have
         assert host.check_output("systemctl show --property=InvocationID --value jitsi-videobridge2") == before
         for session in (first, second):
