@@ -110,7 +110,7 @@ def callers(person: Person) -> dict[str, str]:
     return shown
 
 
-def comes(person: Person, name: str, seconds: float = 20) -> str:
+def comes(person: Person, name: str, seconds: float = 60) -> str:
     """Wait for a telephone in the room; its nick."""
     end = time.monotonic() + seconds
     while name not in (there := callers(person)).values():
@@ -119,7 +119,7 @@ def comes(person: Person, name: str, seconds: float = 20) -> str:
     return next(nick for nick, shown in there.items() if shown == name)
 
 
-def goes(person: Person, nick: str, seconds: float = 20) -> None:
+def goes(person: Person, nick: str, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while nick in person.occupants(person.room):
         assert time.monotonic() < end, f"{nick} is still there"

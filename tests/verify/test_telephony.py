@@ -212,7 +212,7 @@ def test_a_pin_leads_into_its_room(telephony, site):
     one = Person(site, "algebra")
     try:
         one.enter()
-        telephone = telephony.call("471100")
+        telephone = telephony.call("471100", seconds=8)
         comes(one, CALLER)
         finished(telephone)
     finally:
@@ -432,7 +432,8 @@ def test_a_wrong_password_is_said_clearly_and_does_not_hammer(telephony, site, o
         assert secret not in done.output and base64.b64encode(secret.encode()).decode() not in done.output
     # The other account is gone from the host, with its service.
     assert telephony.gateway.run("systemctl is-active jigasi@secure").stdout.strip() != "active"
-    assert not telephony.gateway.file("/etc/jitsi/jigasi/secure").exists
+    for place in ("/etc/jitsi/jigasi/secure", "/etc/systemd/system/jigasi@secure.service.d"):
+        assert not telephony.gateway.file(place).exists, place
     since = telephony.gateway.check_output("date +%s --date=\"$(systemctl show --property=ActiveEnterTimestamp --value jigasi)\"")
     telephony.says("4420", "Wrong username or password for provider:sip:4420@pbx.lab.test")
     # Longer than it takes for a registration to be renewed, and for a lost one to be tried again.
