@@ -95,6 +95,7 @@ def test_what_another_recorder_writes_in_the_same_folder_is_left_alone(recorder,
         shutil.copy(command[5], command[-1])
         return subprocess.CompletedProcess(command, 0)
     monkeypatch.setattr(recorder.subprocess, "run", ffmpeg)
+    monkeypatch.setattr(recorder, "packets", lambda path: [("video", path.stat().st_size)])
     (session(own) / "first.mp4").write_bytes(b"whole")
     with (session(own) / "second.mp4").open("wb", buffering=0) as handle:
         handle.write(b"in the ma")
@@ -110,6 +111,26 @@ def test_what_another_recorder_writes_in_the_same_folder_is_left_alone(recorder,
     age(session(own), 130)
     assert recorder.finish(own) == 0
     assert not session(own).exists() and (pathlib.Path(own["move_to"]) / "session" / "second.mp4").read_bytes() == b"in the making"
+
+
+@pytest.mark.parametrize(("before", "after", "replaced"), [
+    ([("audio", 5), ("video", 3)], [("audio", 5), ("video", 3)], True),
+    ([("audio", 5), ("video", 3)], [("audio", 5), ("video", 2)], False),
+    ([("audio", 5), ("video", 3)], [("video", 3)], False),
+    ([("audio", 5), ("video", 3)], [], False),
+    ([], [], False),
+])
+def test_a_copy_takes_the_place_of_a_recording_only_when_all_of_it_can_be_read(recorder, own, monkeypatch, before, after, replaced):
+    """ffmpeg 5.1 ends with 0 when it had no room for the last bytes, without which nothing of the file can be read."""
+    def ffmpeg(command, **_keywords):
+        pathlib.Path(command[-1]).write_bytes(b"copy")
+        return subprocess.CompletedProcess(command, 0)
+    monkeypatch.setattr(recorder.subprocess, "run", ffmpeg)
+    monkeypatch.setattr(recorder, "packets", lambda path: after if path.name.startswith(".") else before)
+    (session(own) / "lecture.mp4").write_bytes(b"recorded")
+    recorder.rewrite(session(own))
+    assert (session(own) / "lecture.mp4").read_bytes() == (b"copy" if replaced else b"recorded")
+    assert not [path for path in session(own).iterdir() if path.name.startswith(".")]
 
 
 def test_without_room_for_a_description_there_is_none(recorder, own, monkeypatch):

@@ -402,6 +402,29 @@ def test_what_is_recorded_before_the_disk_is_full_is_kept_and_recorders_go_until
     idle(site, 90)
 
 
+def test_no_room_for_a_second_copy_costs_no_recording(site, kept):
+    """ffmpeg does not say each time that it could not write the end of a file, by which alone the rest can be read."""
+    host, folder = site.host(REC), f"{RECORDINGS}/copied"
+    host.check_output(f"mount -t tmpfs -o size=8m,mode=0750,uid=jibri,gid=jibri tmpfs {RECORDINGS}")
+    try:
+        encode = "ffmpeg -v error -f lavfi -i testsrc=s=640x360:r=10 -f lavfi -i sine -t 12 -c:v libx264 -preset ultrafast -g 20 -c:a aac"
+        host.check_output(f"install -d -o jibri -g jibri {folder}; runuser -u jibri -- {encode} -movflags +frag_keyframe+empty_moov+default_base_moof "
+                          f"{folder}/lecture.mp4 < /dev/null")
+        done = f"runuser -u jibri -- /usr/local/lib/campus.jitsi/recorder-done {folder} < /dev/null"
+        size, before = host.file(f"{folder}/lecture.mp4").size, host.file(f"{folder}/lecture.mp4").sha256sum
+        for share in (0.5, 0.8, 0.9, 0.95):
+            host.check_output(f"rm -f {RECORDINGS}/filler {folder}/recording.json; left=$(df --output=avail --block-size=1 {RECORDINGS} | tail -1); "
+                              f"head -c $((left - {int(size * share)} / 4096 * 4096)) /dev/zero > {RECORDINGS}/filler")
+            host.run(done)
+            assert probe(site, f"{folder}/lecture.mp4")["seconds"] > 11.5, share
+            assert host.file(f"{folder}/lecture.mp4").sha256sum == before, share
+            assert sorted(host.file(folder).listdir()) in (["lecture.mp4"], ["lecture.mp4", "recording.json"]), share
+        host.check_output(f"rm {RECORDINGS}/filler; rm -f {folder}/recording.json; {done}")
+        assert probe(site, f"{folder}/lecture.mp4")["seconds"] > 11.5 and host.file(f"{folder}/lecture.mp4").sha256sum != before
+    finally:
+        host.run(f"umount --lazy {RECORDINGS}")
+
+
 def test_old_recordings_go_and_younger_ones_and_those_not_yet_moved_stay(site, kept):
     host = site.host(REC)
     settings(site, retention_days=7, finalize="move", move_to="/nowhere")
