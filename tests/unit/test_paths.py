@@ -44,12 +44,14 @@ def place(tmp_path):
     (tmp_path / "kept").write_text("mine", encoding="utf-8")
     (tmp_path / "astray").symlink_to("nowhere")
     (tmp_path / "to-old").symlink_to("old")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "older").mkdir()
     return tmp_path
 
 
 def wishes(place):
     return {
-        "absent": [f"{place}/to-old", f"{place}/gone"],
+        "absent": [f"{place}/{name}" for name in ("to-old", "gone", "dangling", "older")],
         "folders": [{"path": f"{place}/new/below", "mode": "0750"}],
         "placeholders": [{"path": f"{place}/kept", "content": "theirs"}, {"path": f"{place}/held", "content": "first\n", "mode": "0640"}],
         "links": {f"{place}/astray": "kept", f"{place}/fresh": "../elsewhere"},
@@ -63,8 +65,8 @@ def test_all_kinds_in_one_call_and_nothing_the_second_time(run, place):
     assert tree(place) == {"old": "folder", "old/deep": "folder", "old/deep/file": "x", "kept": "mine", "astray": "-> kept", "fresh": "-> ../elsewhere",
                            "new": "folder", "new/below": "folder", "held": "first\n"}
     assert stat.S_IMODE((place / "new" / "below").stat().st_mode) == 0o750 and stat.S_IMODE((place / "held").stat().st_mode) == 0o640
-    assert done["changes"] == [f"{place}/to-old: removed", f"{place}/new/below: folder", f"{place}/held: file", f"{place}/astray: link to kept",
-                               f"{place}/fresh: link to ../elsewhere"]
+    said = ["to-old: removed", "dangling: removed", "older: removed", "new/below: folder", "held: file", "astray: link to kept", "fresh: link to ../elsewhere"]
+    assert done["changes"] == [f"{place}/{line}" for line in said]
     assert f"{place}/astray: link to nowhere\n" in done["diff"]["before"]
     again = run(**wishes(place))
     assert (again["changed"], again["changes"]) == (False, [])
