@@ -46,6 +46,8 @@ def environment(scenario: str, suite: str) -> dict[str, str]:
         key = pathlib.Path(source["release1"]) / "jitsi-key.gpg.key"
         repository = {"uri": "http://gateway.lab.test:8000", "key": str(key)}
     binaries = tool.VENV / "bin"
+    collections = tool.collection()
+    modules = tool.kept_modules(collections)
     return {
         **os.environ,
         "PATH": f"{binaries}:{os.environ['PATH']}",
@@ -58,7 +60,10 @@ def environment(scenario: str, suite: str) -> dict[str, str]:
         "CAMPUS_SUITE": suite or "trixie",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(place / "ephemeral"),
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
-        "ANSIBLE_COLLECTIONS_PATH": str(tool.collection()),
+        "CAMPUS_MODULES": str(modules),
+        "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests" / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "kept_modules",
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_INJECT_FACT_VARS": "false",
         "ANSIBLE_FORCE_COLOR": "0",
         "NO_COLOR": "1",

@@ -180,6 +180,15 @@ def build(source: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
     return place
 
 
+def kept_modules(collections: pathlib.Path) -> pathlib.Path:
+    """The folder in which runs of Ansible share the modules that they built (see tests/callback), of this collection and this Ansible."""
+    (ansible,) = VENV.glob("lib/python*/site-packages/ansible_core-*.dist-info")
+    wanted = hashlib.sha256(f"{(collections / '.stamp').read_text(encoding='ascii')} {ansible.name}".encode())
+    place = BUILD / "modules" / wanted.hexdigest()[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
 def sanity() -> None:
     """ansible-test sanity over the content of the archive, with the output on the terminal."""
     place = BUILD / "sanity"

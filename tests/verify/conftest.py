@@ -10,8 +10,10 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 
@@ -25,6 +27,7 @@ import lab  # noqa: E402
 
 #: Results in a form that can be read back.
 JSON = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
 UNITS = {"prosody": "prosody", "jicofo": "jicofo", "jvb": "jitsi-videobridge2", "nginx_meet": "nginx"}
 
 
@@ -73,6 +76,8 @@ class Site:
         self.domain = "meet.lab.test"
         self.ca_file = str(self.inventory / ".jitsi" / "ca.crt")
         self.environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"}
+        #: The sockets of connections that commands share; a path in it is no longer than what a socket may have.
+        self.connections = pathlib.Path(tempfile.mkdtemp(prefix="campus-"))
 
     def of(self, role: str) -> list[str]:
         """The names of the hosts of a role."""
@@ -90,8 +95,7 @@ class Site:
         """A host to look at."""
         key = self.hosts[name]["ansible_private_key_file"]
         return testinfra.get_host(
-            f"ssh://root@{self.address(name)}", ssh_identity_file=key, controlpersist=60,
-            ssh_extra_args="-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+            f"ssh://root@{self.address(name)}", ssh_identity_file=key, ssh_extra_args=shlex.join([*SSH, *self._sharing]),
         )
 
     def of_one(self, role: str) -> testinfra.host.Host:
@@ -132,11 +136,20 @@ class Site:
         name = next(name for name, values in self.hosts.items() if values["ansible_host"] == host.backend.hostname)
         return self.on(name, login_script(password), server, domain or f"auth.{self.domain}", user, ca).strip()
 
-    def ssh(self, name: str, *words: str) -> list[str]:
-        """The command line that runs another one on a host."""
+    def ssh(self, name: str, *words: str, options: t.Sequence[str] = ()) -> list[str]:
+        """The command line that runs another one on a host, over a connection of its own."""
         host = self.hosts[name]
-        options = [word for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR") for word in ("-o", option)]
-        return ["ssh", "-i", host["ansible_private_key_file"], *options, f"root@{host['ansible_host']}", *map(shlex.quote, words)]
+        return ["ssh", "-i", host["ansible_private_key_file"], *SSH, *options, f"root@{host['ansible_host']}", *map(shlex.quote, words)]
+
+    @property
+    def _sharing(self) -> list[str]:
+        """The options for commands that share a connection: to make one takes ten times as long as most commands."""
+        return ["-o", "ControlMaster=auto", "-o", f"ControlPath={self.connections}/%C", "-o", "ControlPersist=60s"]
+
+    def hang_up(self, *names: str) -> None:
+        """Close the shared connections to hosts, or to all. Those to a host that lost its power would wait for it."""
+        for name in names or self.hosts:
+            subprocess.run(self.ssh(name, options=["-O", "exit", *self._sharing]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
     def network_of(self, name: str) -> list[str]:
         """The words before a command of this machine that has it run in the network of a host of the lab."""
@@ -157,7 +170,8 @@ class Site:
 
     def on(self, name: str, script: str, *words: str, timeout: float = 60) -> str:
         """What a Python script prints on a host. It goes there by standard input, so secrets in it are in no command line."""
-        done = subprocess.run(self.ssh(name, "python3", "-", *words), input=script, capture_output=True, text=True, check=False, timeout=timeout)
+        command = self.ssh(name, "python3", "-", *words, options=self._sharing)
+        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -233,11 +247,14 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site() -> Site:
+def site() -> t.Iterator[Site]:
     """The installation under test."""
     if "MOLECULE_EPHEMERAL_DIRECTORY" not in os.environ:
         pytest.skip("runs inside molecule: tests/scenario.py default verify")
-    return Site()
+    made = Site()
+    yield made
+    made.hang_up()
+    shutil.rmtree(made.connections)
 
 
 def is_older() -> bool:

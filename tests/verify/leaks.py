@@ -229,7 +229,7 @@ def watch_processes(lab: str) -> None:
         if passes == 1:
             # What was there before is known, and what comes is met young.
             print("ready", flush=True)
-        time.sleep(0.002)
+        time.sleep(0.008)
     print(json.dumps({"hosts": sorted(hosts), "passes": passes, "looked": looked}))
 
 

@@ -141,6 +141,7 @@ def test_a_full_disk_of_logs_stops_nobody(once, sound):
 def restarted(site, name: str, *words: str) -> None:
     """Restart a host and see that its services came with it, and nothing failed."""
     boot = site.on(name, "print(open('/proc/sys/kernel/random/boot_id').read(), open('/proc/1/stat').read().rpartition(')')[2].split()[19])")
+    site.hang_up(name)
     lab("restart", os.environ["CAMPUS_LAB"], name, *words)
     assert boot != site.on(name, "print(open('/proc/sys/kernel/random/boot_id').read(), open('/proc/1/stat').read().rpartition(')')[2].split()[19])")
     units = [UNITS[role] for role in UNITS if role in site.roles and name in site.of(role)]
@@ -164,6 +165,7 @@ def test_each_host_of_several_restarts_into_a_working_conference(parted, sound, 
 
 def test_a_bridge_whose_host_is_gone_is_left_out_and_taken_back(parted, sound):
     name = sound.of("jvb")[0]
+    sound.hang_up(name)
     lab("stop", os.environ["CAMPUS_LAB"], name, "--hard")
     try:
         # The next conferences, whichever bridge each would have had.
