@@ -10,7 +10,7 @@ import json
 import time
 import typing as t
 import uuid
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from ansible_collections.campus.jitsi.plugins.module_utils import _xmpp
 from ansible_collections.campus.jitsi.plugins.module_utils._xmpp import XmppError
@@ -88,11 +88,23 @@ class Person(_xmpp.WebSocketSession):
         """What becomes of giving an affiliation in the room."""
         return self.tries(self.room, f'<query xmlns="{ADMIN}"><item affiliation="{affiliation}" jid={quoteattr(jid)}/></query>')
 
+    def configures(self, setting: str, value: str) -> str:
+        """What becomes of a change of the room's configuration (XEP-0045, section 10.2)."""
+        form = ('<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>'
+                f'<field var="muc#roomconfig_{setting}"><value>{escape(value)}</value></field></x>')
+        return self.tries(self.room, f'<query xmlns="{OWNER}">{form}</query>')
+
     def lobby(self, on: bool) -> str:
         """What becomes of turning the lobby on or off."""
-        form = ('<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>'
-                f'<field var="muc#roomconfig_membersonly"><value>{str(on).lower()}</value></field></x>')
-        return self.tries(self.room, f'<query xmlns="{OWNER}">{form}</query>')
+        return self.configures("membersonly", str(on).lower())
+
+    def opens_with(self, password: str) -> str:
+        """What becomes of entering with the password of the room: `done`, or the condition of the refusal."""
+        self.ask()
+        mine = f"{self.room}/{self.nick}"
+        self._write(f'<presence xmlns="{_xmpp.CLIENT}" to={quoteattr(mine)}><x xmlns="{_xmpp.MUC}"><password>{escape(password)}</password></x></presence>')
+        answer = self._one(lambda e: e.tag == f"{{{_xmpp.CLIENT}}}presence" and e.get("from") == mine, 15, "the answer of the room")
+        return _xmpp.condition(answer).partition(" ")[0] if answer.get("type") == "error" else "done"
 
     def kicks(self, nick: str) -> str:
         """What becomes of removing somebody from the room."""

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import JSON, settled, wait_for, works
-from people import OWNER, Person, XmppError, some_room
+from people import Person, XmppError, some_room
 from test_traps import prosody
 from test_web import call
 
@@ -195,6 +195,23 @@ def test_a_full_room_takes_nobody_and_jicofo_does_not_count(vary):
             elsewhere.enter()
 
 
+def test_a_password_is_asked_of_everybody_and_moderators_alone_set_it(vary):
+    site, room, word = vary("strict"), some_room(), "it's <not> \"easy\""
+    with Person(site, room) as first, Person(site, room) as second:
+        first.enter()
+        assert first.becomes("owner")
+        assert first.configures("roomsecret", word) == "done"
+        with pytest.raises(XmppError, match="not-authorized"):
+            second.enter()
+        assert second.opens_with("something else") == "not-authorized"
+        assert second.opens_with(word) == "done"
+        assert second.configures("roomsecret", "") == "forbidden"
+        assert first.configures("roomsecret", "") == "done"
+        second.leave(second.room, second.nick)
+        second.see(1)
+        assert second.enter() in ("none", "member")
+
+
 FEATURES = {"lobbyrooms", "breakout_rooms", "end_conference", "av_moderation"}
 HOSTS = ("lobby", "breakout", "endconference", "avmoderation", "polls")
 
@@ -262,10 +279,6 @@ def test_the_headers_for_the_reservation_system_are_secret(booked):
     assert WORD in file.content_string and file.mode == 0o640
 
 
-FORM = ('<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>'
-        '<field var="muc#roomconfig_membersonly"><value>true</value></field></x>')
-
-
 def test_a_lobby_outlives_an_empty_room(booked):
     room = some_room()
     lobby = f"{room}@lobby.{booked.domain}"
@@ -273,7 +286,7 @@ def test_a_lobby_outlives_an_empty_room(booked):
         with ana(booked, room) as first:
             first.enter()
             assert first.becomes("owner")
-            assert first.tries(first.room, f'<query xmlns="{OWNER}">{FORM}</query>') == "done"
+            assert first.lobby(True) == "done"
             assert "registration-required" in guest.waits()
             guest.join(lobby, guest.nick)
             assert guest.nick in guest.occupants(lobby)
