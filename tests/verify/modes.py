@@ -11,6 +11,7 @@ import sys
 import time
 import typing as t
 
+from conftest import PATIENCE
 from people import Person, XmppError, moodle_claims, signed, some_room
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -49,7 +50,7 @@ class Modes:
         # Into the files as they are, with owner and mode.
         self.site.on(self.site.of("prosody")[0], f"for path, text in {texts!r}.items():\n    open(path, 'w').write(text)")
         self.host.check_output("systemctl restart prosody jicofo")
-        end = time.monotonic() + 40
+        end = time.monotonic() + PATIENCE * 40
         while (why := opens(host)) and time.monotonic() < end:
             time.sleep(0.5)
         assert not why, why

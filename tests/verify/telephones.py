@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from conftest import PATIENCE
 from people import Person
 
 RAYO = "urn:xmpp:rayo:1"
@@ -35,7 +36,7 @@ class Telephony:
 
     def registered(self, *accounts: str, seconds: float = 30) -> dict[str, str]:
         """Wait until these accounts are registered."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE * seconds
         while not set(accounts) <= set(found := self.contacts()):
             assert time.monotonic() < end, f"only {found} of {accounts} after {seconds} s\n" + "\n".join(map(self.log, accounts))
             time.sleep(0.5)
@@ -47,7 +48,7 @@ class Telephony:
 
     def says(self, account: str, what: str, seconds: float = 20, number: int = 1) -> None:
         """Wait until the last lines of a gateway's log say something so often."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE * seconds
         while (log := self.log(account, 200)).count(what) < number:
             assert time.monotonic() < end, log
             time.sleep(0.5)

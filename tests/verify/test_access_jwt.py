@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from conftest import settled, works
+from conftest import PATIENCE, settled, works
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modes import Modes, somebody
@@ -263,7 +263,7 @@ class KeyServer:
     def start(self, known=True):
         pair = [f"/etc/prosody/certs/{self.name}.{end}" for end in ("crt", "key")] if known else ["/run/verify-keys/crt", "/run/verify-keys/key"]
         self.host.check_output("systemd-run --quiet --unit=verify-keys python3 /run/verify-keys/server.py %s %s", *pair)
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE * 10
         while not self.host.socket("tcp://127.0.0.1:8443").is_listening:
             assert time.monotonic() < end
             time.sleep(0.2)

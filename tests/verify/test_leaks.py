@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import settled, works
+from conftest import PATIENCE, settled, works
 from leaks import Secrets
 
 
@@ -160,7 +160,7 @@ def test_a_secret_in_a_file_or_the_journal_would_be_found(site, planted, how, pa
     places = [path] if path != "journal" else ["/nowhere"]
     try:
         site.on(name, f"SECRET, PEM, DER, ROOT = {password!r}, {_pki.pem(key)!r}, {der!r}, {root!r}\n{PLANT}\n{how}\n")
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE * 10
         while not (found := secrets.on_host(name, places)) and time.monotonic() < end:
             time.sleep(0.2)
         assert any(f"{path} " in said and "does not need it" in said for said in problems(found, {})), found

@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from conftest import JSON, UNITS, settled, works
+from conftest import JSON, PATIENCE, UNITS, settled, works
 
 #: Services by role, those of optional roles among them.
 SERVICES = {**UNITS, "coturn": "coturn", "jigasi": "jigasi"}
@@ -106,7 +106,7 @@ def test_logs_are_rotated_and_written_on(site):
         host.check_output("logrotate --force /etc/logrotate.d/%s", package[role])
         assert site.invocation(site.of(role)[0], unit) == before, "no rotation restarts anything"
         if role == "nginx_meet":
-            end = time.monotonic() + 20
+            end = time.monotonic() + PATIENCE * 20
             while time.monotonic() < end:
                 site.connect().request("GET", "/after-the-rotation")
                 text = host.file(logs[role]).content_string
@@ -191,7 +191,7 @@ def test_another_site_of_the_same_nginx_works_on(other_site):
     host, _path = other_site
     for verb in ("reload", "restart"):
         host.check_output("systemctl %s nginx", verb)
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE * 10
         while (done := host.run("python3 -c %s", ASK)).rc and time.monotonic() < end:
             time.sleep(0.2)
         assert done.stdout.split() == ["files", "behind", "behind", "behind", "home"], done.stderr

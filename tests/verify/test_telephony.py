@@ -14,7 +14,7 @@ import uuid
 import pytest
 import telephones
 import yaml
-from conftest import JSON
+from conftest import JSON, PATIENCE
 from people import Person, some_room
 from telephones import ACCOUNTS, ANSWERS, BUSY, CALLER, FOREIGN, Telephony, callers, comes, dial, finished, goes, hang_up
 
@@ -117,7 +117,7 @@ def test_a_number_is_called_and_answers(telephony, person):
     since = telephony.now()
     assert dial(person, ANSWERS) == "done"
     nick = comes(person, ANSWERS)
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE * 15
     while "Connected" not in statuses(person, nick):
         assert time.monotonic() < end, statuses(person, nick)
         person.see(0.3)
@@ -134,7 +134,7 @@ def test_a_number_that_is_busy(telephony, person):
     time.sleep(1)
     assert dial(person, BUSY) == "done"
     nick = comes(person, BUSY)
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE * 15
     while "Busy Here" not in statuses(person, nick):
         assert time.monotonic() < end, statuses(person, nick)
         person.see(0.3)
@@ -147,7 +147,7 @@ def call_each(telephony: Telephony, person: Person, number: int) -> set[str]:
     since = telephony.now()
     for made in range(1, number + 1):
         assert dial(person, ANSWERS) == "done"
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE * 20
         while list(callers(person).values()).count(ANSWERS) < made:
             assert time.monotonic() < end, callers(person)
             person.see(0.3)

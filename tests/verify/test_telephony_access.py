@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 import telephones
-from conftest import CHECKOUT
+from conftest import CHECKOUT, PATIENCE
 from modes import Modes, with_token
 from people import Person, some_room
 from telephones import ANSWERS, CALLER, Telephony, callers, comes, dial, finished, goes, hang_up
@@ -111,7 +111,8 @@ def test_callers_wait_like_students_for_the_teacher(telephony, site, modes):
         finished(telephone)
         goes(one, nick)
         assert one.lobby(True) == "done"
-        first, second = telephony.call("4420", room, seconds=6), telephony.call("4421", room, port=5091)
+        # Both are long enough that the one still speaks when the other has come.
+        first, second = telephony.call("4420", room, seconds=15), telephony.call("4421", room, seconds=15, port=5091)
         for account in ("4420", "4421"):
             telephony.says(account, f"{CALLER} waits in {room}@lobby.", number=2 if account == "4420" else 1)
         lobby = f"{room}@lobby.{site.domain}"
@@ -125,7 +126,7 @@ def test_callers_wait_like_students_for_the_teacher(telephony, site, modes):
         one.see(2)
         assert len(callers(one)) == 1, callers(one)
         assert one.lobby(False) == "done"
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE * 10
         while len(callers(one)) < 2:
             assert time.monotonic() < end, callers(one)
             one.see(0.3)

@@ -18,7 +18,7 @@ import warnings
 
 import pytest
 import yaml
-from conftest import CHECKOUT, JSON, works
+from conftest import CHECKOUT, JSON, PATIENCE, works
 from test_refusals import pair
 
 from ansible_collections.campus.jitsi.plugins.module_utils._conference import read_config, transport_of
@@ -405,7 +405,7 @@ def test_a_killed_server_is_back_by_itself(turn, name):
         end = time.monotonic() + 60
         while host.check_output("systemctl show --property=MainPID --value coturn") in ("0", before) and time.monotonic() < end:
             time.sleep(0.5)
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE * 30
     while time.monotonic() < end:
         with contextlib.suppress(TurnError, OSError):
             assert turn.allocate(name, turn.own(), port=443, transport="tls")[0] == turn.address(name)
@@ -420,7 +420,7 @@ def test_a_new_certificate_is_served_without_a_restart(turn):
     with turn.relay(WEST, transport="tcp") as relay:
         relay.allocate(*turn.own())
         turn.run({"jitsi_secret_generations": {"tls/turn/relay": 2}}, "--limit", "relay")
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE * 10
         while (new := ssl.get_server_certificate((turn.address(WEST), 443))) == old and time.monotonic() < end:
             time.sleep(0.2)
         assert new != old and turn.site.invocation("relay", "coturn") == before
