@@ -47,7 +47,7 @@ def load(site, settings):
         for name, each in settings.items()
     }
     script = (pathlib.Path(__file__).parent / "loading.py").read_text(encoding="utf-8") + f"\n\nmain({configurations!r}, {OURS!r}, {site.domain!r})\n"
-    return json.loads(site.on(site.of("prosody")[0], script, timeout=120))
+    return json.loads(site.on(site.of("prosody")[0], script, timeout=400))
 
 
 @pytest.fixture(scope="module")
