@@ -208,6 +208,15 @@ def put(path: str, content: bytes, mode: int = 0o644) -> None:
     os.replace(partial, path)
 
 
+def write(files: t.Mapping[str, bytes | None]) -> None:
+    """Bring files to their content; those without any are removed."""
+    for name, content in files.items():
+        if content:
+            put(name, content)
+        elif os.path.exists(name):
+            os.unlink(name)
+
+
 def setting(module: AnsibleModule) -> str:
     """The variable that has the key."""
     return "jitsi_apt_repository.key" if module.params["source"]["name"] == "jitsi" else "jibri_chrome_repository.key"
@@ -271,9 +280,12 @@ def unanswered(module: AnsibleModule) -> list[dict[str, str]]:
 STALE = ("Unable to fetch", "Failed to fetch", "Unable to locate package", "has no installation candidate", "was not found")
 
 
-def update(module: AnsibleModule) -> None:
-    """Fetch the package lists; an archive that cannot be reached is an error."""
-    run_apt(module, ["apt-get", "--quiet", "update", "-o", "APT::Update::Error-Mode=any"])
+def update(module: AnsibleModule, undo: t.Callable[[], None] = lambda: None) -> None:
+    """Fetch the package lists; an archive that cannot be reached is an error.
+
+    :param undo: what to do before failing
+    """
+    run_apt(module, ["apt-get", "--quiet", "update", "-o", "APT::Update::Error-Mode=any"], undo=undo)
 
 
 def run_unlocked(module: AnsibleModule, words: t.Sequence[str], data: str | None = None) -> tuple[int, str, str]:
@@ -290,10 +302,11 @@ def run_unlocked(module: AnsibleModule, words: t.Sequence[str], data: str | None
         time.sleep(2)
 
 
-def run_apt(module: AnsibleModule, words: t.Sequence[str], retry_stale: bool = False) -> None:
+def run_apt(module: AnsibleModule, words: t.Sequence[str], retry_stale: bool = False, undo: t.Callable[[], None] = lambda: None) -> None:
     """Run apt-get or dpkg; fails with its last lines.
 
     :param retry_stale: whether to fetch the lists and try once more when they seem to be old
+    :param undo: what to do before failing
     """
     code, out, err = run_unlocked(module, words)
     text = (err or out).strip()
@@ -302,6 +315,7 @@ def run_apt(module: AnsibleModule, words: t.Sequence[str], retry_stale: bool = F
         code, out, err = run_unlocked(module, words)
         text = (err or out).strip()
     if code:
+        undo()
         module.fail_json(msg=f"`{' '.join(word for word in words if not word.startswith(('-', 'Dpkg::')))}` failed: {text[-1500:]}",
                          stdout=out[-5000:])
 
@@ -397,11 +411,8 @@ def main() -> None:
                 pass
         module.exit_json(**result)
 
-    for name, content in files.items():
-        if content:
-            put(name, content)
-        elif os.path.exists(name):
-            os.unlink(name)
+    former = {name: read(name) for name in files}
+    write(files)
     with services_held(any(name.split("=")[0] not in before for name in needed)):
         if needed:
             finish_interrupted(module)
@@ -413,7 +424,8 @@ def main() -> None:
         if needed:
             fresh = bool(files) or lists_are_old()
             if fresh:
-                update(module)
+                # An archive that apt refuses would be in the way of every other one of this host.
+                update(module, undo=lambda: write(former))
             downgrade = ["--allow-downgrades"] if pins else []
             run_apt(module, [*APT, *downgrade, "install", *needed], retry_stale=not fresh)
     module.exit_json(**result)

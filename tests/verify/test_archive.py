@@ -49,7 +49,7 @@ def test_the_key_in_each_form(site, archive, form):
 
 
 def test_a_key_of_somebody_else_is_refused_by_apt(site, archive, tmp_path):
-    """The archive is not trusted because it is there."""
+    """The archive is not trusted because it is there; and one that apt refuses does not stay, where it would be in the way of every other one."""
     tmp_path.chmod(0o700)
     gpg = ["gpg", "--homedir", str(tmp_path), "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
     subprocess.run([*gpg, "--quick-generate-key", "Somebody Else <else@example.invalid>", "ed25519", "sign", "never"], check=True, capture_output=True)
@@ -57,9 +57,12 @@ def test_a_key_of_somebody_else_is_refused_by_apt(site, archive, tmp_path):
     subprocess.run(["gpgconf", "--homedir", str(tmp_path), "--kill", "all"], check=False)
     host = site.host("meet")
     host.check_output("rm -f /var/lib/apt/lists/*lab.test*")
+    look = "sha256sum /etc/apt/sources.list.d/*.sources /etc/apt/keyrings/*"
+    before = host.check_output(look)
     result = site.module("meet", "packages", {"names": ["hello"], "source": {**archive, "key": key}})
     assert result["failed"] and ("NO_PUBKEY" in result["msg"] or "signature" in result["msg"].lower()), result
     assert not host.package("hello").is_installed
+    assert host.check_output(look) == before
 
 
 def test_what_is_no_key_is_refused(site, archive):

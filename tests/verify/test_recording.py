@@ -179,6 +179,13 @@ def made(site, name: str) -> str:
     return folder
 
 
+@pytest.mark.parametrize(("unit", "most"), [("jibri@1", 6.0), ("jibri-xorg@1", 4.0), ("jibri-pulse@1", 4.0), ("jibri-finish", 4.0), ("jibri-keeper", 4.0)])
+def test_the_exposure_of_a_recorder(site, unit, most):
+    """As test_sandbox.py has it for the other roles; the browser's own sandbox needs more."""
+    shown = site.host(REC).check_output("systemd-analyze security --no-pager %s | tail -1", f"{unit}.service")
+    assert float(re.search(r"exposure level for \S+: ([0-9.]+)", shown).group(1)) <= most, shown
+
+
 def test_two_meetings_at_a_time_are_recorded_by_two_recorders_of_one_host(site, call, people, kept):
     """And moved, for which no recorder waits."""
     host = site.host(REC)

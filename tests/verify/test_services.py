@@ -11,6 +11,8 @@ import sys
 import pytest
 from conftest import CHECKOUT, UNITS, works
 
+from ansible_collections.campus.jitsi.plugins.module_utils._conference import read_config
+
 
 def listening(host) -> dict[str, set[str]]:
     """Port and protocol to the addresses that listen there."""
@@ -47,6 +49,18 @@ def test_open_to_the_world_is_what_browsers_need_and_5222_for_components(site):
 
 def test_a_conference_works(site):
     works(site.check())
+
+
+def test_buttons_are_those_of_what_is_there(site):
+    """What the client is told of recorders and telephones: nothing where there are none."""
+    told = read_config(site.connect().request("GET", "/config.js")[2].decode())
+    recorders, gateways = (bool(site.groups.get(f"jitsi_{role}")) for role in ("jibri", "jigasi"))
+    assert told.get("recordingService", {}).get("enabled", False) is recorders
+    assert told.get("recordings", {}).get("requireConsent", False) is recorders
+    assert told.get("liveStreaming", {}).get("enabled", False) is (recorders and bool(site.variables.get("jitsi_streaming_targets")))
+    assert ("hiddenDomain" in told) is recorders
+    numbers = gateways and bool(site.variables.get("nginx_meet_dial_in_numbers"))
+    assert [bool(told.get(key)) for key in ("dialInNumbersUrl", "dialInConfCodeUrl")] == [numbers, numbers]
 
 
 def test_two_browsers_see_each_other(site, tmp_path):
