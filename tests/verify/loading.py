@@ -88,7 +88,7 @@ def run(name):
     unit = f"combination@{name}.service"
     subprocess.run(["systemctl", "start", unit], check=True)
     try:
-        found = loaded(PLACE / name / "data" / "prosody.sock", began + 20)
+        found = loaded(PLACE / name / "data" / "prosody.sock", began + 60)
     finally:
         subprocess.run(["systemctl", "stop", unit], check=True)
         subprocess.run(["systemctl", "reset-failed", unit], check=False, stderr=subprocess.DEVNULL)
