@@ -197,12 +197,14 @@ final class Call {
     private void waitIn(EntityBareJid address, EntityBareJid where) throws Exception {
         LOG.info("Lobby enabled by moderator! Will try to join lobby!");
         EntityFullJid seat = JidCreate.entityFullFrom(address, Resourcepart.from(resource));
+        AtomicBoolean out = new AtomicBoolean();
         StanzaListener listener = stanza -> {
             MUCUser user = MUCUser.from(stanza);
             if (user == null) {
                 return;
             }
             if (stanza instanceof Presence && seat.equals(stanza.getFrom()) && ((Presence) stanza).getType() == Presence.Type.unavailable) {
+                out.set(true);
                 boolean open = user.getDestroy() != null && user.getDestroy().getJid() != null;
                 verdict.add(open ? "" : user.getDestroy() != null ? "the meeting is over" : "it was sent away from the lobby");
             } else if (stanza instanceof Message && stanza.getFrom().asBareJid().equals(where) && user.getInvite() != null) {
@@ -218,7 +220,10 @@ final class Call {
         link.connection().removeAsyncStanzaListener(listener);
         MucRoom left = lobby;
         lobby = null;
-        left.leave();
+        if (!out.get()) {
+            // Of a lobby that is closed, nobody would answer, and Smack would wait for it.
+            left.leave();
+        }
         if (!why.isEmpty()) {
             throw new IOException(why);
         }
