@@ -248,6 +248,8 @@ def test_logs_are_kept_for_a_week_and_no_longer(strict):
             strict.on(name, MAKE, json.dumps(paths))
             try:
                 for path in paths:
+                    # What is put aside is named after the second, and each start looks at all logs.
+                    time.sleep(1.1)
                     host.check_output("echo what was before >> %s", path)
                     text, owner = host.file(path).content_string, host.check_output("stat --format=%%u:%%g:%%a:%%i %s", path)
                     host.check_output("systemctl start campus.jitsi-logs.service")
